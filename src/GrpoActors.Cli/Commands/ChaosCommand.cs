@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using GrpoActors.Host;
+using GrpoActors.Host.Chaos;
+
+namespace GrpoActors.Cli.Commands;
+
+/// <summary><c>grpo chaos</c>.</summary>
+internal static class ChaosCommand
+{
+    private const string Description = """
+        Kills and freezes training processes and compares the results with an undisturbed run's. Exit code 1 if any differs, or if fewer faults happened than planned.
+
+        Most kills are SIGKILLs at named points, equally many at each that the run reaches: before and after every effect, answer, append, flush and rename; one in ten comes at a
+        random moment. A kill that nothing durable came before, since the one before it, is not counted and made again. Only processes that this command has started are signalled.
+
+        Example:
+          grpo chaos recipes/arithmetic.json --kills 100 --seed 7 --set phases.sft.steps=12 --set phases.grpo.steps=12 --set save_steps=4
+        """;
+
+    public static Command Build(Signals signals)
+    {
+        var command = new Command("chaos", Description.ReplaceLineEndings("\n"));
+        var file = new Argument<string>("RUNFILE") { Description = "A run file; a short run makes most kills a minute." };
+        var set = new Option<string[]>("--set") { Description = "As in grpo train; may be repeated.", HelpName = "KEY=VALUE", DefaultValueFactory = _ => [] };
+        var kills = new Option<int>("--kills") { Description = "How many kills must happen.", HelpName = "N", DefaultValueFactory = _ => 20 };
+        var freezes = new Option<int>("--freezes") { Description = "How many times a process is stopped for up to 2 s and goes on.", HelpName = "N", DefaultValueFactory = _ => 2 };
+        var seed = new Option<int>("--seed") { Description = "Which faults.", HelpName = "S", DefaultValueFactory = _ => 1 };
+        var folder = new Option<string?>("--folder") { Description = "Where the runs lie; by default a temporary folder. A run that ended badly is kept.", HelpName = "DIR" };
+        var hung = new Option<int>("--hung-after") { Description = "A process that has not ended after so many seconds is reported as hung.", HelpName = "SECONDS", DefaultValueFactory = _ => 600 };
+        var json = new Option<bool>("--json") { Description = "End with one JSON object on stdout." };
+        command.Add(file);
+        foreach (Option option in new Option[] { set, kills, freezes, seed, folder, hung, json })
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(async parsed =>
+        {
+            string place = parsed.GetValue(folder) ?? Directory.CreateTempSubdirectory("grpo-chaos-").FullName;
+            string[] train = [.. Self(), "train", parsed.GetRequiredValue(file), .. parsed.GetValue(set)!.SelectMany(assignment => new[] { "--set", assignment })];
+            var settings = new ChaosSettings(train, place, parsed.GetValue(kills), parsed.GetValue(freezes), parsed.GetValue(seed), TimeSpan.FromSeconds(parsed.GetValue(hung)));
+            ChaosReport report = await ChaosTrial.Run(settings, parsed.InvocationConfiguration.Error.WriteLine, signals.Stop);
+            if (report.Findings.IsEmpty && parsed.GetValue(folder) is null)
+            {
+                Directory.Delete(place, recursive: true);
+            }
+
+            TextWriter data = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json))
+            {
+                data.WriteLine(Json(report));
+            }
+            else
+            {
+                Write(data, report);
+            }
+
+            return report.Findings.IsEmpty ? ExitCodes.Done : ExitCodes.Failure;
+        });
+        return command;
+    }
+
+    /// <summary>This program: an executable of its own, or dotnet with an assembly.</summary>
+    private static string[] Self()
+    {
+        string process = Environment.ProcessPath ?? throw new InvalidOperationException("This process does not know its own program.");
+        return Path.GetFileNameWithoutExtension(process) == "dotnet" ? [process, typeof(ChaosCommand).Assembly.Location] : [process];
+    }
+
+    private static void Write(TextWriter data, ChaosReport report)
+    {
+        data.WriteLine($"{"",-36} reached planned happened without progress");
+        foreach (ChaosCount count in report.Counts)
+        {
+            data.WriteLine($"{count.Name,-36} {count.Reached,7} {count.Planned,7} {count.Happened,8} {count.WithoutProgress,16}");
+        }
+
+        data.WriteLine($"{"all",-36} {"",7} {report.Counts.Sum(count => count.Planned),7} {report.Counts.Sum(count => count.Happened),8} {report.Counts.Sum(count => count.WithoutProgress),16}");
+        data.WriteLine($"{report.Starts} processes, {report.Runs} disturbed runs; undisturbed: {report.Hashes}");
+        foreach (string finding in report.Findings)
+        {
+            data.WriteLine($"FOUND  {finding}");
+        }
+
+        data.WriteLine(report.Findings.IsEmpty ? "every run ended with the same hashes and a clean audit" : $"{report.Findings.Length} findings");
+    }
+
+    private static string Json(ChaosReport report) => new JsonObject
+    {
+        ["ok"] = report.Findings.IsEmpty,
+        ["planned"] = report.Counts.Sum(count => count.Planned),
+        ["happened"] = report.Counts.Sum(count => count.Happened),
+        ["withoutProgress"] = report.Counts.Sum(count => count.WithoutProgress),
+        ["starts"] = report.Starts,
+        ["runs"] = report.Runs,
+        ["hashes"] = report.Hashes,
+        ["points"] = new JsonArray([.. report.Counts.Select(count => new JsonObject
+        {
+            ["name"] = count.Name,
+            ["reached"] = count.Reached,
+            ["planned"] = count.Planned,
+            ["happened"] = count.Happened,
+            ["withoutProgress"] = count.WithoutProgress,
+        })]),
+        ["findings"] = new JsonArray([.. report.Findings.Select(finding => JsonValue.Create(finding))]),
+    }.ToJsonString();
+}

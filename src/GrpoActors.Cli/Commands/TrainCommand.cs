@@ -1,0 +1,95 @@
+using System.CommandLine;
+using GrpoActors.Cli.Displays;
+using GrpoActors.Core.Plans;
+using GrpoActors.Host;
+using GrpoActors.Host.Chaos;
+using GrpoActors.Host.Reports;
+
+namespace GrpoActors.Cli.Commands;
+
+/// <summary><c>grpo train</c>.</summary>
+internal static class TrainCommand
+{
+    private const string Description = """
+        Trains a run file, or goes on where an earlier start of the same command ended.
+
+        A finished run prints its result again. SIGINT and SIGTERM stop cleanly; the same command resumes with the same result.
+
+        Example:
+          grpo train recipes/arithmetic.json --set phases.grpo.steps=100
+        """;
+
+    public static Command Build(Signals signals)
+    {
+        var command = new Command("train", Description.ReplaceLineEndings("\n"));
+        var arguments = new RunFileArguments();
+        var fresh = new Option<bool>("--fresh") { Description = "Set an old run folder of this name aside and begin anew." };
+        var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Check everything, print every setting with its source, start nothing." };
+        var json = new Option<bool>("--json") { Description = "End with the result as one JSON object on stdout." };
+        arguments.AddTo(command);
+        foreach (Option option in new Option[] { fresh, acceptLostTail, dryRun, json })
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(async parsed =>
+        {
+            IRunDisplay display = Terminal.Display();
+            GrpoRunSettings settings = arguments.Settings(parsed) with
+            {
+                Fresh = parsed.GetValue(fresh),
+                AcceptLostTail = parsed.GetValue(acceptLostTail),
+                Logger = new DisplayLogger(display),
+                CrashPoints = CrashPoints.Parse(Environment.GetEnvironmentVariable(CrashPoints.Variable)),
+            };
+            TextWriter data = parsed.InvocationConfiguration.Output;
+            return parsed.GetValue(dryRun)
+                ? ConfigCommands.Report(parsed, GrpoRun.Check(arguments.File(parsed), settings), ConfigCommands.Show, parsed.GetValue(json))
+                : await Train(arguments.File(parsed), settings, display, parsed.InvocationConfiguration, parsed.GetValue(json), signals.Stop);
+        });
+        return command;
+    }
+
+    private static async Task<int> Train(string runFile, GrpoRunSettings settings, IRunDisplay display, InvocationConfiguration streams, bool json, CancellationToken stop)
+    {
+        using GrpoRun run = GrpoRun.Open(runFile, settings);
+        Introduce(run, runFile, display);
+        await display.Watch(run.TrainAsync(stop));
+        RunResult result = run.Result ?? throw new InvalidOperationException("The run has come to its end without a result.");
+        foreach (string line in json ? [ResultText.Json(result)] : ResultText.Lines(result))
+        {
+            streams.Output.WriteLine(line);
+        }
+
+        settings.CrashPoints.WriteCounts(streams.Error);
+        if (result.End is { } end and not Core.Runs.RunEnd.Completed)
+        {
+            display.Say($"grpo: the run {ResultText.Words(end)}");
+            return ExitCodes.Failure;
+        }
+
+        return ExitCodes.Done;
+    }
+
+    private static void Introduce(GrpoRun run, string runFile, IRunDisplay display)
+    {
+        foreach (string warning in run.Warnings)
+        {
+            display.Say($"warning: {warning}");
+        }
+
+        // A log keeps every value with its source; a screen shows those that are not the run file's own.
+        foreach (SettingValue value in run.Values.Where(value => display is PlainDisplay || value.Source.Kind is SourceKind.Environment or SourceKind.CommandLine))
+        {
+            display.Say($"{value.Key} = {value.Value} ({value.Source})");
+        }
+
+        if (display is not PlainDisplay)
+        {
+            display.Say($"{run.Values.Length} settings; each with its source: grpo config show {runFile}, or plan.json in the run folder");
+        }
+
+        display.Say($"run folder {run.Folder}");
+    }
+}

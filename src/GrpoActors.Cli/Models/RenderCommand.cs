@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using GrpoActors.Text.Templates;
+
+namespace GrpoActors.Cli.Models;
+
+/// <summary><c>grpo render</c>.</summary>
+internal static class RenderCommand
+{
+    private const string Description = """
+        Renders conversations with a chat template, one JSON object a row: text, or error where the template errs.
+
+        A row has messages, and tools, variables, add_generation_prompt where the template reads them.
+
+        Example:
+          grpo render chat_template.jinja chats.jsonl
+        """;
+
+    public static Command Build()
+    {
+        var command = new Command("render", Description.ReplaceLineEndings("\n"));
+        var template = new Argument<string>("TEMPLATE") { Description = "A Jinja file, such as a model's chat_template.jinja." };
+        var rows = new RowFile();
+        var now = new Option<string?>("--now") { Description = "The date that strftime_now gives, as 2024-07-26 or 2024-07-26T12:00:00; by default today's.", HelpName = "DATE" };
+        command.Add(template);
+        command.Add(rows.Argument);
+        command.Add(now);
+        command.SetAction(parsed => RowFile.Guard(() =>
+        {
+            ChatTemplate chat = ChatTemplate.Parse(File.ReadAllText(parsed.GetRequiredValue(template)));
+            DateTimeOffset date = Date(parsed.GetValue(now));
+            foreach (Row row in rows.Rows(parsed))
+            {
+                Write(parsed.InvocationConfiguration.Output, chat, row, date);
+            }
+
+            return ExitCodes.Done;
+        }));
+        return command;
+    }
+
+    private static void Write(TextWriter to, ChatTemplate chat, Row row, DateTimeOffset now)
+    {
+        string? text = null, error = null;
+        JsonElement messages = row.Messages() ?? throw row.Wrong("expected 'messages', found none");
+        if (row["variables"] is { ValueKind: not JsonValueKind.Object })
+        {
+            throw row.Wrong("'variables': expected an object");
+        }
+
+        try
+        {
+            text = chat.Render(new ChatTemplateInput
+            {
+                Messages = messages,
+                Tools = row["tools"],
+                AddGenerationPrompt = row.Flag("add_generation_prompt"),
+                Variables = row["variables"] is { } variables ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value) : new Dictionary<string, JsonElement>(),
+                Now = now,
+            }).Text;
+        }
+        catch (TemplateException refused)
+        {
+            error = refused.Message;
+        }
+
+        RowFile.Write(to, json => json.WriteString(error is null ? "text" : "error", text ?? error));
+    }
+
+    private static DateTimeOffset Date(string? written)
+    {
+        if (written is null)
+        {
+            return TimeProvider.System.GetLocalNow();
+        }
+
+        return DateTimeOffset.TryParse(written, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date)
+            ? date
+            : throw new MistakeException($"--now {written} is no date. Write --now 2024-07-26, or 2024-07-26T12:00:00.");
+    }
+}

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using GrpoActors.Cli;
+using GrpoActors.Cli.Commands;
+using GrpoActors.Core.Plans;
+using GrpoActors.Host;
+using GrpoActors.Host.RunFolders;
+
+using var signals = new Signals(Console.Error);
+try
+{
+    ParseResult parsed = Root.Build(signals).Parse(args);
+    if (parsed.Errors.Count > 0)
+    {
+        foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
+        {
+            Console.Error.WriteLine($"grpo: {message}");
+        }
+
+        Console.Error.WriteLine($"Try: {Root.PathOf(parsed.CommandResult.Command)} --help");
+        return ExitCodes.Mistake;
+    }
+
+    // Signals are ours: a second one must leave at once, and the first one has its own exit code.
+    return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+}
+catch (OperationCanceledException) when (signals.ExitCode is not null)
+{
+    return signals.ExitCode.Value;
+}
+catch (ConfigException mistakes)
+{
+    Mistakes.Write(Console.Error, mistakes.Errors);
+    return ExitCodes.Mistake;
+}
+catch (MistakeException mistake)
+{
+    Console.Error.WriteLine($"grpo: {mistake.Message}");
+    return ExitCodes.Mistake;
+}
+catch (Exception failure) when (failure is StorageException or RunFailedException)
+{
+    Console.Error.WriteLine($"grpo: {failure.Message}");
+    return ExitCodes.Failure;
+}
+#pragma warning disable CA1031 // the last line of defence: whatever it is becomes one sentence
+catch (Exception unexpected)
+#pragma warning restore CA1031
+{
+    Console.Error.WriteLine($"grpo: stopped by an unexpected {unexpected.GetType().Name}: {unexpected.Message.ReplaceLineEndings(" ")} What is journalled is kept. GRPO_TRACE=1 shows where it happened.");
+    if (Environment.GetEnvironmentVariable("GRPO_TRACE") == "1")
+    {
+        Console.Error.WriteLine(unexpected);
+    }
+
+    return ExitCodes.Failure;
+}

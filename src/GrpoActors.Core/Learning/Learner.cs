@@ -1,0 +1,268 @@
+using System.Collections.Immutable;
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+
+namespace GrpoActors.Core.Learning;
+
+/// <summary>
+/// Decides when a phase begins, a step is committed, a version published, evaluated, checkpointed, and when the run is over.
+/// Life of a step: Waiting -> Training -> Committed.
+/// </summary>
+public static class Learner
+{
+    public static Decision<LearnerMemory> Decide(RunState run, LearnerMemory memory, Command command) => command switch
+    {
+        Command.Reconsider => Reconsider(run, memory.Forget(run)),
+        // What the trainer before it had trained and nobody has committed is gone with it: the step trains again, to the same bits.
+        Command.TrainerRestarted => Reconsider(run, memory with { Checkpoint = null, Trained = null, Tripped = null, Published = LearnerMemory.NothingPublished }),
+        Command.VersionPublished x when memory.Published.ContainsKey(x.Version.Steps)
+            => Decision<LearnerMemory>.Nothing(memory with { Published = memory.Published.SetItem(x.Version.Steps, null) }),
+        Command.BatchTrained x when x.Step == run.Version.Steps && memory.Trained is null && run.Ended is null && Answers(run, x.Outputs)
+            => Reconsider(run, memory with { Trained = x }),
+        Command.SentinelTripped x when x.Step == run.Version.Steps && memory.Trained is null && run.Ended is null && IsBatch(run, x.Batch) => Reconsider(run, memory with { Tripped = x }),
+        Command.EvaluationDone x when x.Version == run.Version && run.EvaluationOfVersion is null && run.Ended is null
+            => new(memory, [new RunEvent.Evaluated(x.Version, x.Evaluation)], []),
+        Command.CheckpointDone x when run.Ended is null && x.Step <= run.Version.Steps && !run.Checkpoints.Any(checkpoint => checkpoint.Manifest == x.Manifest)
+            => Written(run, memory, new RunEvent.CheckpointWritten(x.Step, x.Folder, x.Manifest, x.WeightsSha256, x.OptimizerSha256, run.Position)),
+        Command.DeadlinePassed { Deadline.For: Waits.Checkpoint } x when memory.Checkpoint is { } asked && x.Deadline == Checkpoint(asked.Version, asked.Attempt)
+            => Reconsider(run, memory with { Checkpoint = null, Attempt = memory.Attempt + 1 }),
+        Command.DeadlinePassed { Deadline.For: Waits.Publication } x when memory.Published.FirstOrDefault(asked => asked.Value is { } attempt && x.Deadline == Publication(asked.Key, attempt)) is { Value: not null } late
+            => Reconsider(run, memory with { Published = memory.Published.Remove(late.Key), Attempt = memory.Attempt + 1 }),
+        // The evaluator may be waiting for weights that went down with a trainer.
+        Command.DeadlinePassed { Deadline.For: Waits.Evaluation } x when memory.Evaluation is { } asked && x.Deadline == Evaluation(asked.Version, asked.Attempt)
+            => Reconsider(run, memory with { Evaluation = null, Published = memory.Published.Remove(asked.Version), Attempt = memory.Attempt + 1 }),
+        _ => Decision<LearnerMemory>.Nothing(memory),
+    };
+
+    private static Decision<LearnerMemory> Written(RunState run, LearnerMemory memory, RunEvent.CheckpointWritten written) =>
+        new(memory, [written], [new Effect.RetireCheckpoints([.. run.Apply(written).Checkpoints.Select(checkpoint => checkpoint.Step)])]);
+
+    private static Decision<LearnerMemory> Reconsider(RunState run, LearnerMemory memory)
+    {
+        if (run.Ended is not null)
+        {
+            return Decision<LearnerMemory>.Nothing(memory);
+        }
+
+        var effects = ImmutableArray.CreateBuilder<Effect>();
+        if (Event(run, memory, effects) is { } decided)
+        {
+            return new(memory, [decided], effects.ToImmutable()); // asked again once it is folded
+        }
+
+        long now = run.Version.Steps;
+        foreach (long version in Milestones.Published(run).Where(version => !memory.Published.ContainsKey(version)))
+        {
+            effects.Add(new Effect.PublishVersion(new PolicyVersion(version), run.Policies[version]));
+            effects.Add(new Effect.SetDeadline(Publication(version, memory.Attempt), memory.Deadlines.Training));
+            memory = memory with { Published = memory.Published.SetItem(version, memory.Attempt) };
+        }
+
+        if (Milestones.CheckpointDue(run, memory.CheckpointEverySteps) && memory.Checkpoint?.Version != now)
+        {
+            effects.Add(new Effect.WriteCheckpoint(now, run.Chain, run.Position, run.Policy, run.Phase));
+            effects.Add(new Effect.SetDeadline(Checkpoint(now, memory.Attempt), memory.Deadlines.Checkpoint));
+            memory = memory with { Checkpoint = (now, memory.Attempt) };
+        }
+
+        if (Milestones.EvaluationDue(run) && memory.Evaluation?.Version != now)
+        {
+            effects.Add(new Effect.Evaluate(run.Version));
+            effects.Add(new Effect.SetDeadline(Evaluation(now, memory.Attempt), memory.Deadlines.Evaluation));
+            memory = memory with { Evaluation = (now, memory.Attempt) };
+        }
+
+        return new(memory, [], effects.ToImmutable());
+    }
+
+    /// <summary>The one event that the state allows now, or null.</summary>
+    private static RunEvent? Event(RunState run, LearnerMemory memory, ImmutableArray<Effect>.Builder effects)
+    {
+        if (!run.Started)
+        {
+            return new RunEvent.RunStarted(memory.Identity, run.Plan.StartingWeights, run.Plan.NumericsRevision);
+        }
+
+        if (run.Phase < 0)
+        {
+            return Begin(run, 0, effects);
+        }
+
+        if (Milestones.EvaluationDue(run))
+        {
+            return null; // a barrier: journalled before the step after it is committed
+        }
+
+        if (run.PhaseIsOver && run.Phase + 1 < run.Plan.Phases.Length)
+        {
+            return Begin(run, run.Phase + 1, effects);
+        }
+
+        if (Milestones.End(run) is { } reason)
+        {
+            return Milestones.HasCheckpoint(run) ? new RunEvent.RunEnded(run.Version.Steps, reason) : null; // the result names the last weights by a hash over them
+        }
+
+        if (StepBatch.Next(run) is not { } inputs)
+        {
+            return null;
+        }
+
+        if (memory.Tripped is { } tripped)
+        {
+            return Respond(run, (run.Plan.Sentinels ?? SentinelPlan.None).NotFinite, tripped.Reason, effects);
+        }
+
+        return memory.Trained is { } trained ? Conclude(run, inputs, trained, effects) : null;
+    }
+
+    private static RunEvent Conclude(RunState run, StepInputs inputs, Command.BatchTrained trained, ImmutableArray<Effect>.Builder effects)
+    {
+        Verdict verdict = Sentinels.Judge(run, trained.Outputs);
+        if (verdict.Action != SentinelAction.Warn)
+        {
+            return Respond(run, verdict.Action, verdict.Reason, effects);
+        }
+
+        StepOutputs outputs = verdict.Warnings.IsEmpty
+            ? trained.Outputs
+            : trained.Outputs with { Metrics = [.. trained.Outputs.Metrics.Concat(verdict.Warnings).OrderBy(metric => metric.Name, StringComparer.Ordinal)] };
+        return new RunEvent.StepCommitted(inputs, outputs, Ledger.Next(run, inputs, outputs), trained.Timings);
+    }
+
+    /// <summary>The step is not committed: the run ends, or goes back. A plan that rolls back has a point to go back to, whose checkpoint was waited for.</summary>
+    private static RunEvent Respond(RunState run, SentinelAction action, string reason, ImmutableArray<Effect>.Builder effects)
+    {
+        if (action != SentinelAction.RollBack || run.RollbackPoint is not { } point)
+        {
+            return new RunEvent.RunEnded(run.Version.Steps, RunEnd.SentinelTripped);
+        }
+
+        SentinelPlan plan = run.Plan.Sentinels!;
+        if (run.Rollbacks >= plan.RollbacksMax)
+        {
+            return new RunEvent.RunEnded(run.Version.Steps, RunEnd.TooManyRollbacks);
+        }
+
+        double scale = run.Adaptive.LearningRateScale * plan.LearningRateFactor;
+        effects.Add(new Effect.RollBack(run.Version.Steps, point.Step, point.Policy));
+        return new RunEvent.RolledBack(
+            run.Version.Steps, point.Step, reason, scale, run.PrimaryNext, point.Policy, run.Adaptive with { LearningRateScale = scale },
+            Ledger.NextAfterRollback(run, point.Step, reason, scale));
+    }
+
+    private static RunEvent.PhaseStarted Begin(RunState run, int phase, ImmutableArray<Effect>.Builder effects)
+    {
+        PhasePlan plan = run.Plan.Phases[phase];
+        bool reference = plan.NeedsReference;
+        effects.Add(new Effect.BeginPhase(phase, plan.ResetOptimizer, reference));
+        return new RunEvent.PhaseStarted(phase, plan.Name, run.Version, run.Policy, reference ? run.Policy : null, plan.ResetOptimizer);
+    }
+
+    /// <summary>Computed from this run's policy and batch: not by a trainer that is on another course than the journal.</summary>
+    private static bool Answers(RunState run, StepOutputs outputs) =>
+        outputs.Policy == (outputs.Empty ? run.Policy : run.Policy.Then(outputs.Update))
+        && IsBatch(run, outputs.Batch);
+
+    private static bool IsBatch(RunState run, Digest batch) => StepBatch.Next(run) is { } inputs && BatchOf.Step(run, inputs).Digest == batch;
+
+    internal static DeadlineId Publication(long version, int attempt) => new(Waits.Publication, $"v{version}", attempt);
+
+    internal static DeadlineId Checkpoint(long step, int attempt) => new(Waits.Checkpoint, $"step {step}", attempt);
+
+    internal static DeadlineId Evaluation(long version, int attempt) => new(Waits.Evaluation, $"v{version}", attempt);
+}
+
+/// <summary>What is due at a version: pure functions of the run's state.</summary>
+public static class Milestones
+{
+    /// <summary>At a grpo phase's first and last version, and every so many steps inside it.</summary>
+    public static bool EvaluationDue(RunState run)
+    {
+        if (run.Plan.Evaluation is not { } plan || run.EvaluationOfVersion is not null || run.PhasePlan is not { Kind: PhaseKind.Grpo })
+        {
+            return false;
+        }
+
+        long inPhase = run.Version.Steps - run.PhaseStart;
+        return inPhase == 0 || run.PhaseIsOver || (plan.EverySteps > 0 && inPhase % plan.EverySteps == 0);
+    }
+
+    /// <summary>At the start of a phase, at the end of the run, every so many steps, and where a rollback may return to.</summary>
+    /// <remarks>Never between a phase's last step and the next one's start: a checkpoint of that version is taken once the optimiser is reset and the reference kept.</remarks>
+    public static bool CheckpointDue(RunState run, int everySteps)
+    {
+        if (run.Phase < 0 || HasCheckpoint(run))
+        {
+            return false;
+        }
+
+        long step = run.Version.Steps;
+        return run.PhaseIsOver
+            ? run.Phase + 1 == run.Plan.Phases.Length
+            : step == run.PhaseStart || run.RollbackPoint?.Step == step || End(run) is not null || (everySteps > 0 && step % everySteps == 0);
+    }
+
+    /// <summary>Why no further step can follow; null while one can, and between two phases.</summary>
+    public static RunEnd? End(RunState run) =>
+        run.PhaseIsOver ? (run.Phase + 1 == run.Plan.Phases.Length ? RunEnd.Completed : null)
+        : StepBatch.RefillIsExhausted(run) ? RunEnd.RefillExhausted
+        : run.EmptyInRow > run.Plan.Order.EmptyStepsMax ? RunEnd.TooManyEmptySteps
+        : null;
+
+    /// <summary>No step is trained until the version that a rollback would return to is safe on disk.</summary>
+    public static bool AwaitsRollbackPoint(RunState run) => run.RollbackPoint is { } point && !run.Checkpoints.Any(checkpoint => checkpoint.Step == point.Step);
+
+    public static bool HasCheckpoint(RunState run) => run.Checkpoints.Any(checkpoint => checkpoint.Step == run.Version.Steps);
+
+    /// <summary>The versions that somebody samples with: those of open groups, and the present one where something will be sampled by it.</summary>
+    public static IEnumerable<long> Published(RunState run)
+    {
+        SortedSet<long> versions = [.. run.Groups.Values.Where(group => group.Fate == GroupFate.Open).Select(group => group.Version.Steps)];
+        if (NeedsPublishing(run))
+        {
+            versions.Add(run.Version.Steps);
+        }
+
+        return versions;
+    }
+
+    /// <summary>Some group of this phase is sampled by the present version.</summary>
+    public static bool NeedsPublishing(RunState run)
+    {
+        if (run.PhasePlan is not { Kind: PhaseKind.Grpo } phase)
+        {
+            return false;
+        }
+
+        if (EvaluationDue(run) || run.Plan.Order.Kind == OrderKind.Arrival || phase.Groups.RefillRounds > 0)
+        {
+            return true;
+        }
+
+        long first = run.Version.Steps == run.WindowStep ? run.WindowStep : run.Version.Steps + run.Plan.Order.Lag;
+        return first < run.PhaseEnd;
+    }
+}
+
+/// <summary>What a crash may forget.</summary>
+/// <param name="Trained">The trainer's answer, until its step is committed.</param>
+/// <param name="Tripped">The trainer's other answer: the step cannot be trained.</param>
+/// <param name="Published">The versions whose publication was asked for, each with the attempt that is waited for; null: it has been confirmed.</param>
+/// <param name="Attempt">Counts the deadlines that passed, so that an outdated one is told from the present one.</param>
+public sealed record LearnerMemory(
+    Digest Identity, int CheckpointEverySteps, DeadlinePlan Deadlines, ImmutableSortedDictionary<long, int?> Published, Command.BatchTrained? Trained = null,
+    Command.SentinelTripped? Tripped = null, (long Version, int Attempt)? Checkpoint = null, (long Version, int Attempt)? Evaluation = null, int Attempt = 0)
+{
+    internal static ImmutableSortedDictionary<long, int?> NothingPublished { get; } = ImmutableSortedDictionary<long, int?>.Empty;
+
+    public static LearnerMemory Empty(Digest identity, int checkpointEverySteps, DeadlinePlan deadlines) => new(identity, checkpointEverySteps, deadlines, NothingPublished);
+
+    internal LearnerMemory Forget(RunState run) => this with
+    {
+        Trained = Trained?.Step == run.Version.Steps ? Trained : null,
+        Tripped = Tripped?.Step == run.Version.Steps ? Tripped : null,
+        Published = Published.RemoveRange(Published.Keys.Where(version => !run.Policies.ContainsKey(version))),
+    };
+}

@@ -1,0 +1,11 @@
+using GrpoActors.Core.Plans;
+
+namespace GrpoActors.Core.Learning;
+
+/// <summary>The adaptive coefficients that a phase begins with.</summary>
+public static class StartingCoefficients
+{
+    public static AdaptiveState Of(PhasePlan phase) => phase.Group is { } group
+        ? new AdaptiveState(group.Objective.Kl.Coefficient, group.Objective.Entropy.Coefficient, 1)
+        : AdaptiveState.Neutral;
+}

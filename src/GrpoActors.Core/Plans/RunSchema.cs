@@ -1,0 +1,405 @@
+using System.Collections.Immutable;
+using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Schedules;
+
+namespace GrpoActors.Core.Plans;
+
+/// <summary>
+/// Every key of a run file. Parsing, ranges, defaults, <c>grpo config show</c> and docs/configuration.md all come from these tables.
+/// Defaults are TRL's where TRL has the setting (GRPOConfig of TRL 1.16, TrainingArguments of transformers 5.23); verl's and the
+/// paper's stand beside them where they differ.
+/// </summary>
+internal static class RunSchema
+{
+    private const string NamePattern = @"\A[a-z][a-z0-9_-]*\z";
+    private const string NameInWords = "a name of lower-case letters, digits, _ and -, beginning with a letter";
+
+    private static WholeForm<int> Count(int min, int max = int.MaxValue) => new(min, max);
+
+    internal static class Run
+    {
+        public static readonly Setting<Dialect> Dialect = new("dialect",
+            new ChoiceForm<Dialect>(("trl", Objectives.Dialect.Trl), ("verl", Objectives.Dialect.Verl), ("paper", Objectives.Dialect.Paper)),
+            "Whose defaults fill in what the run file does not say: Hugging Face TRL's, verl's, or those of DeepSeekMath (arXiv:2402.03300).")
+        { Default = Objectives.Dialect.Trl };
+
+        public static readonly Setting<ulong> Seed = new("seed", new WholeForm<ulong>(0, ulong.MaxValue),
+            "Key of every random number of the run.")
+        { Default = 42, Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<string> Engine = new("engine", new TextForm("the name of an engine"),
+            "What runs the model. Engines give different bits, so it belongs to the run's identity.")
+        { Default = "cpu" };
+
+        public static readonly Setting<OrderKind> Order = new("order",
+            new ChoiceForm<OrderKind>(("canonical", OrderKind.Canonical), ("arrival", OrderKind.Arrival)),
+            "canonical: which version samples and which step trains a group follow from the plan alone, so the result does too. arrival: first come, first trained; faster where lengths differ much.")
+        { Default = OrderKind.Canonical };
+
+        public static readonly Setting<int> Lag = new("lag", Count(0, 1000),
+            "Largest difference between the learner's version and the version that sampled; 0 is on-policy, 1 samples the next step's groups while this step trains.")
+        { Default = 0, AlsoKnownAs = ["max_staleness", "max_off_policy_threshold", "staleness", "max_lag"] };
+
+        public static readonly Setting<int> EmptyStepsMax = new("empty_steps_max", Count(0),
+            "More steps in a row than this without one trainable token stop the run.")
+        { Default = 10 };
+
+        public static readonly Setting<RewardFailure> OnRewardFailure = new("on_reward_failure",
+            new ChoiceForm<RewardFailure>(("record", RewardFailure.Record), ("stop", RewardFailure.Stop)),
+            "A reward that exhausts its deadline and its retries. record: the completion is unscorable, and the result counts the outcome; stop: the run stops and names the completion.")
+        { Default = RewardFailure.Record };
+
+        public static readonly SectionSetting Model = new("model", "The policy to start from.", RunSchema.Model.All) { Required = true };
+
+        public static readonly SectionSetting Phases = new("phases", "The stretches of the run, one after the other. Settings of a phase are addressed by its name: phases.grpo.steps.",
+            Phase.Common, IsList: true)
+        { Required = true };
+
+        public static readonly SectionSetting Rewards = new("rewards", "The reward functions; a completion's reward is their weighted sum. Addressed by name: rewards.answer.weight.",
+            Reward.All, IsList: true)
+        { AlsoKnownAs = ["reward_funcs", "reward_functions"] };
+
+        public static readonly SectionSetting Evaluation = new("evaluation", "Greedy accuracy on held-out problems; left out: no evaluation.", RunSchema.Evaluation.All);
+
+        public static readonly Setting<string> RunDir = new("run_dir", new TextForm("a folder"),
+            "The run folder, relative to the current folder.")
+        { Part = SettingPart.Operation, DefaultInWords = "runs/ and the run file's name without its extension", AlsoKnownAs = ["output_dir", "run_folder", "default_local_dir"] };
+
+        public static readonly Setting<string> Journal = new("journal", new TextForm("a path, or a connection string without a password (PGPASSWORD or PGPASSFILE gives it)", @"\A(?!(?i:.*\b(password|pwd)\s*=)).*\S.*\z"),
+            "Where the run's events are kept: a SQLite file, relative to the current folder, or a PostgreSQL database that runs may share, as \"Host=db;Database=grpo;Username=grpo\".")
+        { Part = SettingPart.Operation, DefaultInWords = "journal.db in the run folder", AlsoKnownAs = ["journal_path", "database", "connection_string"] };
+
+        public static readonly Setting<int> Generators = new("generators", Count(1, 1024), "Workers that sample completions.")
+        { Default = 1, Part = SettingPart.Operation, AlsoKnownAs = ["num_workers", "actors"] };
+
+        public static readonly Setting<int> Scorers = new("scorers", Count(1, 1024), "Workers that run rewards.")
+        { Default = 2, Part = SettingPart.Operation };
+
+        public static readonly Setting<int> Threads = new("threads", Count(0, 1024), "Threads of the trainer, and of all generators together; 0: one for each core.")
+        { Default = 0, Part = SettingPart.Operation };
+
+        public static readonly Setting<int> GroupsPerTicket = new("groups_per_ticket", Count(0),
+            "Most groups that a generator is handed at once; 0: an even share of a step.")
+        { Default = 0, Part = SettingPart.Operation };
+
+        public static readonly Setting<int> MicroBatchTokens = new("micro_batch_tokens", Count(1),
+            "Token budget of one forward and backward pass: memory against speed, never the result.")
+        { Default = 4096, Part = SettingPart.Operation, AlsoKnownAs = ["ppo_max_token_len_per_gpu", "ppo_micro_batch_size"] };
+
+        public static readonly Setting<int> SaveSteps = new("save_steps", Count(1), "Steps between checkpoints. What was learned since the last one is trained again after a crash, from the journal.")
+        { Default = 50, Part = SettingPart.Operation, Origin = NameOrigin.Transformers, Synonym = "checkpoint_steps", AlsoKnownAs = ["save_freq", "save_every"] };
+
+        public static readonly Setting<int> SamplesSteps = new("samples_steps", Count(0), "Sample completions are shown and written every so many steps; 0: never.")
+        { Default = 10, Part = SettingPart.Operation, AlsoKnownAs = ["log_completions"] };
+
+        public static readonly Setting<int> WorkerRestartsMax = new("worker_restarts_max", Count(0), "A worker that fails more often than this stops the run, its state intact.")
+        { Default = 5, Part = SettingPart.Operation };
+
+        public static readonly SectionSetting Deadlines = new("deadlines", "Silence after which a piece of work is issued again. None of them closes a group.", RunSchema.Deadlines.All)
+        { Part = SettingPart.Operation };
+
+        public static readonly Section All = new("run", "The top of a run file.",
+        [
+            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation,
+            RunDir, Journal, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, SaveSteps, SamplesSteps, WorkerRestartsMax, Deadlines,
+        ]);
+    }
+
+    internal static class Model
+    {
+        public static readonly Setting<string> Path = new("path", new TextForm("the folder of a Hugging Face model"),
+            "A Hugging Face folder: config.json, tokenizer.json, safetensors. Either this or config.")
+        { DefaultInWords = "none", AlsoKnownAs = ["model_name_or_path", "model_path", "model_name"] };
+
+        public static readonly Setting<string> Config = new("config", new ObjectForm("an object like a Hugging Face config.json"),
+            "A model that starts at random: the keys of a Hugging Face config.json. vocab_size and the ids of special tokens may be left out: the tokenizer has them.")
+        { DefaultInWords = "none" };
+
+        public static readonly SectionSetting Tokenizer = new("tokenizer", "The tokenizer of a model that starts at random.", RunSchema.Tokenizer.All);
+
+        public static readonly SectionSetting Chat = new("chat", "How conversations become text; for a model with a chat template.", RunSchema.Chat.All);
+
+        public static readonly Section All = new("model", "A folder, or config and tokenizer.", [Path, Config, Tokenizer, Chat]);
+    }
+
+    internal static class Chat
+    {
+        public static readonly Setting<bool> ApplyToPrompts = new("apply_to_prompts", new FlagForm(), "Render rows with a prompt too, as one message of the user. Rows with messages always are.")
+        { Default = false, AlsoKnownAs = ["apply_chat_template"] };
+
+        public static readonly Setting<string> System = new("system", new TextForm("a text"), "System message of conversations that do not begin with one.")
+        { DefaultInWords = "none, or the template's own", AlsoKnownAs = ["system_prompt"] };
+
+        public static readonly Setting<string> Variables = new("chat_template_kwargs", new ObjectForm("an object"), "Variables that the template reads, such as enable_thinking.")
+        { Default = "{}", Origin = NameOrigin.Trl, AlsoKnownAs = ["template_kwargs", "variables"] };
+
+        public static readonly Setting<string> TemplatePath = new("chat_template_path", new TextForm("a Jinja file"), "A chat template to use instead of the model's. Relative as a phase's data.")
+        { DefaultInWords = "the model's", Origin = NameOrigin.Trl, AlsoKnownAs = ["chat_template"] };
+
+        public static readonly Section All = new("chat", "The model's chat template renders each row's messages and opens the assistant's turn. Its SHA-256 belongs to the run's identity.", [ApplyToPrompts, System, Variables, TemplatePath]);
+    }
+
+    /// <summary>How a data file is read: in every phase, and in the evaluation.</summary>
+    internal static class Rows
+    {
+        public static readonly Setting<string> PromptColumn = new("prompt_column", new TextForm("the name of a column"), "Column of the prompt: a text, or (as TRL's data sets have it) a list of messages.")
+        { Default = "prompt", AlsoKnownAs = ["prompt_key"] };
+
+        public static readonly Setting<string> AnswerColumn = new("answer_column", new TextForm("the name of a column"), "Column that rewards compare with.")
+        { Default = "answer", AlsoKnownAs = ["answer_key", "reward_fn_key"] };
+
+        public static readonly Setting<string> PromptTemplate = new("prompt_template", new TextForm("a text that holds {prompt}", @"\{prompt\}"), "The prompt's text; {prompt} stands for the column's. Messages are left alone.")
+        { Default = DataColumns.Placeholder, AlsoKnownAs = ["prompt_suffix", "instruction"] };
+    }
+
+    internal static class Tokenizer
+    {
+        public static readonly Setting<string> Kind = new("kind", new ChoiceForm<string>(("characters", "characters")), "characters: one token a character, and some whole ones.")
+        { Default = "characters" };
+
+        public static readonly Setting<string> Characters = new("characters", new TextForm("the characters of the alphabet, each once"), "The alphabet. A character outside of it is an error, not an unknown token.")
+        { Required = true };
+
+        public static readonly Setting<string> PadToken = new("pad_token", new TextForm("a token"), "Fills up; never sampled on purpose.") { Default = "<pad>", Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<string> BosToken = new("bos_token", new TextForm("a token"), "Stands before every prompt.") { Default = "<bos>", Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<string> EosToken = new("eos_token", new TextForm("a token"), "Ends a completion.") { Default = "<eos>", Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<ImmutableArray<string>> WholeTokens = new("whole_tokens", new TextsForm("a list of texts"), "Texts that are one token each, such as <think>; they stay in the decoded text.")
+        { Default = [] };
+
+        public static readonly Section All = new("tokenizer", "Ids: pad, bos, eos, the whole tokens, the characters.", [Kind, Characters, PadToken, BosToken, EosToken, WholeTokens]);
+    }
+
+    internal static class Phase
+    {
+        public static readonly Setting<string> Name = new("name", new TextForm(NameInWords, NamePattern), "What --set, metrics and reports call it.") { Required = true };
+
+        public static readonly Setting<PhaseKind> Kind = new("kind", new ChoiceForm<PhaseKind>(("sft", PhaseKind.Sft), ("grpo", PhaseKind.Grpo)),
+            "sft: supervised, on worked examples. grpo: reinforcement learning on prompts.")
+        { Required = true };
+
+        public static readonly Setting<int> Steps = new("steps", Count(1), "Steps of the phase.") { Required = true, AlsoKnownAs = ["max_steps", "total_training_steps", "num_steps"] };
+
+        public static readonly Setting<string> Data = new("data", new TextForm("a jsonl file"),
+            "Rows: prompt and completion (sft), prompt and whatever the rewards ask for, such as answer (grpo). Written in the run file: relative to the run file's folder; elsewhere: to the current folder.")
+        { Required = true, AlsoKnownAs = ["train_files", "dataset", "train_file", "dataset_name", "prompts"] };
+
+        public static readonly Setting<bool> ResetOptimizer = new("reset_optimizer", new FlagForm(), "Begin the phase with fresh moments and update count.") { Default = true };
+
+        public static readonly Setting<double> LearningRate = new("learning_rate", new RealForm(0, aboveMin: true), "Peak of the schedule.")
+        { Default = 1e-6, Origin = NameOrigin.Trl, AlsoKnownAs = ["lr"] };
+
+        public static readonly Setting<string> Schedule = new("lr_scheduler_type", new ChoiceForm<string>([.. LearningRateSchedule.Names.Select(name => (name, name))]),
+            "How the learning rate moves over the phase's steps; the values are those of transformers.")
+        { DefaultByDialect = ("linear", "constant", "constant"), Origin = NameOrigin.Transformers, AlsoKnownAs = ["scheduler", "lr_schedule", "lr_decay_style"] };
+
+        public static readonly Setting<int> WarmupSteps = new("warmup_steps", Count(0), "Steps that rise linearly from 0; counted in the phase's steps.")
+        { Default = 0, Origin = NameOrigin.Transformers, AlsoKnownAs = ["lr_warmup_steps", "num_warmup_steps", "warmup", "warmup_ratio"] };
+
+        public static readonly Setting<ImmutableSortedDictionary<string, double>> ScheduleSettings = new("lr_scheduler_kwargs", new NumbersForm("an object of numbers"),
+            "Further numbers of the schedule: num_cycles, min_lr, min_lr_rate, power, lr_end, num_decay_steps, min_lr_ratio, timescale.")
+        { Default = ImmutableSortedDictionary<string, double>.Empty, Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<double> WeightDecay = new("weight_decay", new RealForm(0), "Decoupled decay of matrices and embeddings, per unit of learning rate.")
+        { DefaultByDialect = (0, 0.01, 0), Origin = NameOrigin.Transformers };
+
+        public static readonly Setting<double> AdamBeta1 = new("adam_beta1", new RealForm(0, 1, belowMax: true), "AdamW's decay of the first moment.") { Default = 0.9, Origin = NameOrigin.Transformers, AlsoKnownAs = ["beta1"] };
+
+        public static readonly Setting<double> AdamBeta2 = new("adam_beta2", new RealForm(0, 1, belowMax: true), "AdamW's decay of the second moment.") { Default = 0.999, Origin = NameOrigin.Transformers, AlsoKnownAs = ["beta2"] };
+
+        public static readonly Setting<double> AdamEpsilon = new("adam_epsilon", new RealForm(0, aboveMin: true), "Added to the root of the second moment.") { Default = 1e-8, Origin = NameOrigin.Transformers, AlsoKnownAs = ["adam_eps", "eps"] };
+
+        public static readonly Setting<double> MaxGradNorm = new("max_grad_norm", new RealForm(0, aboveMin: true), "The gradient of an update is scaled down to this global norm.")
+        { Default = 1, Origin = NameOrigin.Transformers, AlsoKnownAs = ["grad_clip", "clip_grad", "gradient_clipping"] };
+
+        public static readonly Setting<int> MaxPromptLength = new("max_prompt_length", Count(1), "Longest prompt, in tokens, chat template included.")
+        { DefaultInWords = "what the model's context leaves beside max_completion_length", Origin = NameOrigin.Trl };
+
+        public static readonly Setting<OverlongPrompts> OverlongPrompts = new("overlong_prompts",
+            new ChoiceForm<OverlongPrompts>(("refuse", Plans.OverlongPrompts.Refuse), ("filter", Plans.OverlongPrompts.Filter), ("truncate", Plans.OverlongPrompts.Truncate)),
+            "A prompt longer than max_prompt_length: refuse the run and name the line, leave the row out, or keep the prompt's last tokens.")
+        { Default = Plans.OverlongPrompts.Refuse, AlsoKnownAs = ["filter_overlong_prompts", "truncation"] };
+
+        public static readonly Section Common = new("phase", "Settings of every phase.",
+        [
+            Name, Kind, Steps, Data, Rows.PromptColumn, Rows.AnswerColumn, Rows.PromptTemplate, MaxPromptLength, OverlongPrompts, ResetOptimizer, LearningRate, Schedule, WarmupSteps, ScheduleSettings,
+            WeightDecay, AdamBeta1, AdamBeta2, AdamEpsilon, MaxGradNorm,
+        ]);
+
+        public static readonly Setting<int> ExamplesPerStep = new("examples_per_step", Count(1), "Worked examples of one step, which is one optimiser update.")
+        { Default = 8, AlsoKnownAs = ["batch_size", "per_device_train_batch_size", "train_batch_size"] };
+
+        public static readonly Section Sft = new("sft phase", "Settings of a phase of kind sft.", [ExamplesPerStep]);
+
+        public static readonly Setting<int> GroupsPerStep = new("groups_per_step", Count(1), "Prompts of one step, B.")
+        { Default = 8, AlsoKnownAs = ["batch_size", "train_batch_size", "prompts_per_step", "per_device_train_batch_size"] };
+
+        public static readonly Setting<int> NumGenerations = new("num_generations", Count(2, 4096), "Completions of one prompt, G. One alone has nothing to be compared with.")
+        { DefaultByDialect = (8, 8, 64), Origin = NameOrigin.Trl, AlsoKnownAs = ["group_size", "n", "num_samples", "rollouts_per_prompt"] };
+
+        public static readonly Setting<int> MaxCompletionLength = new("max_completion_length", Count(1), "Longest completion, in tokens; a longer one is cut off there.")
+        { DefaultByDialect = (512, 512, 1024), Origin = NameOrigin.Trl, AlsoKnownAs = ["max_new_tokens", "max_tokens", "max_response_length", "response_length"] };
+
+        public static readonly Setting<double> Temperature = new("temperature", new RealForm(0, aboveMin: true), "Divides the logits, in the sampler and in the learner alike.") { Default = 1, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<int> TopK = new("top_k", Count(0), "Draw from the k most probable tokens; 0: off.") { Default = 0, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<double> TopP = new("top_p", new RealForm(0, 1, aboveMin: true), "Draw from the fewest tokens that hold this probability; 1: off.") { Default = 1, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<double> MinP = new("min_p", new RealForm(0, 1), "Draw from tokens with at least this share of the highest probability; 0: off.") { Default = 0, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<double> RepetitionPenalty = new("repetition_penalty", new RealForm(0, aboveMin: true), "Divides positive and multiplies negative logits of tokens that occurred; 1: off.") { Default = 1, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<ImmutableArray<string>> StopStrings = new("stop_strings", new TextsForm("a list of texts"), "Texts that end a completion; they stay in it.")
+        { Default = [], Origin = NameOrigin.Transformers, AlsoKnownAs = ["stop"] };
+
+        public static readonly Setting<int> NumIterations = new("num_iterations", Count(1, 1000), "Passes over a step's batch, mu.") { Default = 1, Origin = NameOrigin.Trl, AlsoKnownAs = ["ppo_epochs", "mu"] };
+
+        public static readonly Setting<int> MiniBatches = new("mini_batches", Count(1), "Slices of a pass, one optimiser update each; divides groups_per_step.")
+        { Default = 1, AlsoKnownAs = ["ppo_mini_batch_size", "num_mini_batches", "steps_per_generation"] };
+
+        public static readonly Setting<bool> DropZeroSpread = new("drop_zero_spread", new FlagForm(), "Drop groups whose rewards are all equal (DAPO's dynamic sampling, verl's filter_groups).")
+        { Default = false, AlsoKnownAs = ["filter_groups", "dynamic_sampling"] };
+
+        public static readonly Setting<bool> KeepUnscorable = new("keep_unscorable", new FlagForm(), "A group with fewer than two scorable completions is kept with advantage 0 (as TRL does) instead of dropped.")
+        { DefaultByDialect = (true, false, false) };
+
+        public static readonly Setting<int> Refill = new("refill", Count(0, 1000), "Rounds in which dropped groups of a step are replaced by new ones; 0: off.")
+        { Default = 0, AlsoKnownAs = ["max_num_gen_batches", "refill_rounds"] };
+
+        public static readonly Setting<RefillExhausted> OnRefillExhausted = new("on_refill_exhausted",
+            new ChoiceForm<RefillExhausted>(("train", RefillExhausted.TrainWhatThereIs), ("stop", RefillExhausted.Stop)), "When the rounds are used up and the step is short of groups: train on what there is, or stop the run.")
+        { Default = RefillExhausted.TrainWhatThereIs };
+
+        public static readonly Setting<string> Objective = new("objective", new ChoiceForm<string>([.. ObjectiveDefaults.Names.Except(NeedWholeUpdate).Select(name => (name, name))]),
+            "What the loss is: TRL's loss_type or verl's loss_mode, and rloo, reinforce, r1. The dialect fills in its parts.")
+        { Synonym = "loss_type", DefaultByDialect = ("dapo", "vanilla", "grpo"), AlsoKnownAs = ["loss_mode", "policy_loss", "algorithm"] };
+
+        public static readonly Setting<double> Beta = new("beta", new RealForm(0), "Coefficient of the KL penalty to the policy that the phase begins with; 0: no reference is kept.")
+        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["kl_coef", "kl_loss_coef", "kl_coefficient", "init_kl_coef"] };
+
+        public static readonly Setting<string> KlLossType = new("kl_loss_type", new ChoiceForm<string>(("k1", "k1"), ("abs", "abs"), ("k2", "k2"), ("k3", "k3"), ("k1+", "k1+"), ("abs+", "abs+"), ("k2+", "k2+"), ("k3+", "k3+")),
+            "Estimator of the KL penalty (verl's name); + takes its value with the gradient of k2.")
+        { Default = "k3", AlsoKnownAs = ["kl_estimator", "kl_penalty"] };
+
+        public static readonly Setting<bool> UseBiasCorrectionKl = new("use_bias_correction_kl", new FlagForm(), "Multiply the KL estimate with the ratio, which makes its gradient unbiased (DeepSeek-V3.2, arXiv:2512.02556).")
+        { DefaultByDialect = (true, false, false), Origin = NameOrigin.Trl };
+
+        public static readonly Setting<double> Epsilon = new("epsilon", new RealForm(0), "The ratio is clipped below at 1 - epsilon.") { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["clip_ratio", "clip_ratio_low", "cliprange", "eps_clip"] };
+
+        public static readonly Setting<double> EpsilonHigh = new("epsilon_high", new RealForm(0), "The ratio is clipped above at 1 + epsilon_high; cispo in dialect trl: the cap itself.") { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["clip_ratio_high"] };
+
+        public static readonly Setting<double> Delta = new("delta", new RealForm(0, aboveMin: true), "Upper bound of the ratio where it is not clipped; left out: none.") { DefaultInWords = "none", Origin = NameOrigin.Trl };
+
+        public static readonly Setting<double> ClipRatioC = new("clip_ratio_c", new RealForm(1, aboveMin: true), "Dual clip: the loss of a negative advantage is at most this times its size (verl's name).") { DefaultInWords = "3 in dialect verl, else none" };
+
+        public static readonly Setting<RatioLevel> ImportanceSamplingLevel = new("importance_sampling_level",
+            new ChoiceForm<RatioLevel>(("token", RatioLevel.Token), ("sequence", RatioLevel.SequenceMean), ("sequence_sum", RatioLevel.SequenceSum), ("sequence_held", RatioLevel.SequenceMeanHeld)),
+            "What the ratio compares: a token, a completion by its mean (GSPO), by its sum (whole outputs), or by its mean with the gradient of the token (verl's GSPO).")
+        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl };
+
+        public static readonly Setting<AdvantageEstimator> AdvEstimator = new("adv_estimator", new ChoiceForm<AdvantageEstimator>(("grpo", AdvantageEstimator.Grpo), ("rloo", AdvantageEstimator.LeaveOneOut), ("gpg", AdvantageEstimator.Gpg), ("grpo_passk", AdvantageEstimator.PassAtK),
+            ("opo", AdvantageEstimator.Opo), ("gdpo", AdvantageEstimator.Gdpo), ("reinforce_plus_plus", AdvantageEstimator.ReinforcePlusPlus), ("reinforce_plus_plus_baseline", AdvantageEstimator.ReinforcePlusPlusBaseline)),
+            "How rewards become advantages (verl's names). grpo: less the group's mean, divided as scale_rewards says; rloo: less the mean of the others; gpg: less the mean, scaled by the share of rewards that are not 0; grpo_passk: only the best of a group; opo: less the mean weighted by length; gdpo: each reward function normalised by itself, then their sum over the batch; reinforce_plus_plus: whitened over the batch's tokens; reinforce_plus_plus_baseline: the same, less the group's mean.")
+        { DefaultInWords = ByObjective, AlsoKnownAs = ["advantage_estimator", "advantage"] };
+
+        public static readonly Setting<AdvantageScale> ScaleRewards = new("scale_rewards", new ChoiceForm<AdvantageScale>(("group", AdvantageScale.Group), ("batch", AdvantageScale.Batch), ("none", AdvantageScale.None)),
+            "What advantages are divided by: the deviation of the group, of the batch, or nothing.")
+        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["norm_adv_by_std_in_grpo"] };
+
+        public static readonly Setting<AggregationForm> LossAggMode = new("loss_agg_mode",
+            new ChoiceForm<AggregationForm>(
+                ("token-mean", AggregationForm.TokenMean), ("token-sum", AggregationForm.TokenSum), ("seq-mean-token-mean", AggregationForm.SequenceMeanTokenMean),
+                ("seq-mean-token-sum", AggregationForm.SequenceMeanTokenSum), ("seq-mean-token-sum-norm", AggregationForm.SequenceMeanTokenSumNorm)),
+            "How token losses become one number (verl's names), in every dialect.")
+        { DefaultInWords = ByObjective, AlsoKnownAs = ["aggregation", "loss_aggregation"] };
+
+        private const string ByObjective = "the objective's, in the dialect";
+
+        // Their coefficients need current log-probs of the whole update before the first token's is known.
+        private static string[] NeedWholeUpdate => ["kl_cov", "clip_cov"];
+
+        public static readonly Section Grpo = new("grpo phase", "Settings of a phase of kind grpo.",
+        [
+            GroupsPerStep, NumGenerations, MaxCompletionLength, Temperature, TopK, TopP, MinP, RepetitionPenalty, StopStrings,
+            NumIterations, MiniBatches, Objective, Beta, KlLossType, UseBiasCorrectionKl, Epsilon, EpsilonHigh, Delta, ClipRatioC,
+            ImportanceSamplingLevel, LossAggMode, AdvEstimator, ScaleRewards, DropZeroSpread, KeepUnscorable, Refill, OnRefillExhausted,
+        ]);
+
+        public static Section Of(PhaseKind kind) => kind == PhaseKind.Sft ? Sft : Grpo;
+    }
+
+    internal static class Reward
+    {
+        public static readonly Setting<string> Name = new("name", new TextForm(NameInWords, NamePattern), "What --set, metrics and evaluation.reward call it.")
+        { DefaultInWords = "the kind" };
+
+        public static readonly Setting<string> Kind = new("kind", new TextForm("the kind of a reward function"), "Which reward function.") { Required = true };
+
+        public static readonly Setting<double> Weight = new("weight", new RealForm(), "Factor in the weighted sum.") { Default = 1, AlsoKnownAs = ["reward_weight", "reward_weights"] };
+
+        public static readonly Setting<string> Settings = new("settings", new ObjectForm("an object"), "The function's own settings.") { Default = "{}", AlsoKnownAs = ["kwargs", "reward_kwargs", "options"] };
+
+        public static readonly Setting<TimeSpan> Timeout = new("timeout", new DurationForm(), "Deadline of one call for one completion.") { Default = TimeSpan.FromSeconds(10), AlsoKnownAs = ["deadline"] };
+
+        public static readonly Setting<int> Retries = new("retries", Count(0, 100), "Further attempts after a failed or late call.") { Default = 2 };
+
+        public static readonly Section All = new("reward", "A reward function of the run.", [Name, Kind, Weight, Settings, Timeout, Retries]);
+    }
+
+    internal static class Evaluation
+    {
+        public static readonly Setting<string> Data = new("data", new TextForm("a jsonl file"), "Held-out problems: prompt and whatever the reward asks for. Relative as a phase's data.") { Required = true, AlsoKnownAs = ["val_files", "eval_dataset", "test_files"] };
+
+        public static readonly Setting<int> EvalSteps = new("eval_steps", Count(0), "Within grpo phases, every so many steps; 0: only at the start and the end of each grpo phase.")
+        { Default = 0, Origin = NameOrigin.Transformers, Synonym = "every", AlsoKnownAs = ["test_freq", "eval_every", "eval_freq"] };
+
+        public static readonly Setting<string> Reward = new("reward", new TextForm("the name of a reward"), "The reward that judges a greedy answer.") { DefaultInWords = "the first of rewards" };
+
+        public static readonly Setting<double> Threshold = new("threshold", new RealForm(), "An answer that scores this much or more is right.") { Default = 1 };
+
+        public static readonly Setting<int> MaxCompletionLength = new("max_completion_length", Count(1), "Longest answer, in tokens.") { DefaultInWords = "as in the last grpo phase", Origin = NameOrigin.Trl };
+
+        public static readonly Section All = new("evaluation", "Greedy accuracy on held-out problems.", [Data, Rows.PromptColumn, Rows.AnswerColumn, Rows.PromptTemplate, EvalSteps, Reward, Threshold, MaxCompletionLength]);
+    }
+
+    internal static class Deadlines
+    {
+        public static readonly Setting<TimeSpan> Ticket = new("ticket", new DurationForm(), "A generator that reports no progress.") { Default = TimeSpan.FromMinutes(2), Part = SettingPart.Operation };
+
+        public static readonly Setting<TimeSpan> Training = new("training", new DurationForm(), "The trainer with one step.") { Default = TimeSpan.FromHours(1), Part = SettingPart.Operation };
+
+        public static readonly Setting<TimeSpan> Checkpoint = new("checkpoint", new DurationForm(), "Writing a checkpoint.") { Default = TimeSpan.FromMinutes(10), Part = SettingPart.Operation };
+
+        public static readonly Setting<TimeSpan> Evaluation = new("evaluation", new DurationForm(), "One evaluation.") { Default = TimeSpan.FromHours(1), Part = SettingPart.Operation };
+
+        public static readonly Section All = new("deadlines", "Silence after which work is issued again.", [Ticket, Training, Checkpoint, Evaluation]);
+    }
+
+    /// <summary>What <c>lr_scheduler_kwargs</c> may hold for a schedule.</summary>
+    public static string[] ScheduleSettings(string schedule) => schedule switch
+    {
+        "cosine" => ["num_cycles"],
+        "cosine_with_min_lr" => ["num_cycles", "min_lr", "min_lr_rate"],
+        "cosine_with_restarts" => ["num_cycles"],
+        "polynomial" => ["power", "lr_end"],
+        "warmup_stable_decay" => ["num_decay_steps", "min_lr_ratio", "num_cycles"],
+        "inverse_sqrt" => ["timescale"],
+        _ => [],
+    };
+
+    /// <summary>Every section, in the order of the reference.</summary>
+    public static ImmutableArray<(string Path, Section Section)> Sections { get; } =
+    [
+        ("", Run.All), ("model", Model.All), ("model.tokenizer", Tokenizer.All), ("model.chat", Chat.All), ("phases.NAME", Phase.Common), ("phases.NAME", Phase.Sft), ("phases.NAME", Phase.Grpo),
+        ("rewards.NAME", Reward.All), ("evaluation", Evaluation.All), ("deadlines", Deadlines.All),
+    ];
+
+    /// <summary>The sections that have a key of this name: "a phase, an evaluation"; empty if there are none.</summary>
+    public static string HomesOf(string key) =>
+        string.Join(", ", Sections.Where(home => home.Section[key] is not null).Select(home => home.Path.Length == 0 ? "the top of the run file" : home.Path).Distinct());
+}

@@ -1,0 +1,128 @@
+using GrpoActors.Core.Generation;
+using GrpoActors.Engine.Models;
+using GrpoActors.Numerics;
+
+namespace GrpoActors.Engine.Cpu;
+
+/// <summary>Draws completions on the processor: prompts prefilled once, all rows decoded side by side.</summary>
+internal sealed class CpuSampler : ISampler
+{
+    /// <summary>Keys and values that one wave of prompts may take, all layers together, unless a single prompt needs more: 1 GiB.</summary>
+    private const long CacheFloatsMax = 1L << 28;
+
+    private const int WaveRowsMax = 2048;
+
+    private readonly ModelLayout _layout;
+    private readonly ThreadTeam _team;
+    private readonly Layers _layers;
+    private readonly PackedPolicy _packed;
+    private readonly Decoder _decoder;
+    private PolicyWeights? _loaded;
+
+    public CpuSampler(ModelLayout layout, RotaryTables rotary, EngineOptions options)
+    {
+        _layout = layout;
+        _team = new ThreadTeam(options.Threads);
+        _layers = new Layers(layout.Spec, _team, rotary);
+        _packed = new PackedPolicy(layout, PackedFor.Forward);
+        _decoder = new Decoder(layout.Spec, _layers, _packed, options.MicroBatchTokens);
+    }
+
+    public void Load(PolicyWeights weights)
+    {
+        if (!ReferenceEquals(_loaded, weights))
+        {
+            NamedTensors tensors = new(_layout, weights.Tensors);
+            _loaded = null;
+            _packed.Load(tensor => tensors[tensor], _team);
+            _loaded = weights;
+        }
+    }
+
+    public IReadOnlyList<Completion[]> Sample(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings, Action<long>? progress, CancellationToken cancellation)
+    {
+        if (_loaded is null)
+        {
+            throw new InvalidOperationException("No weights were loaded.");
+        }
+
+        Check(prompts, settings);
+        var completions = new List<Completion[]>(prompts.Count);
+        long before = 0;
+        foreach (Range wave in Waves(prompts, settings.MaxCompletionLength))
+        {
+            (int start, int count) = wave.GetOffsetAndLength(prompts.Count);
+            long soFar = before;
+            completions.AddRange(_decoder.Sample(
+                [.. prompts.Skip(start).Take(count)], settings, progress is null ? null : tokens => progress(soFar + tokens), cancellation));
+            before += completions.Skip(start).Sum(group => group.Sum(completion => (long)completion.Tokens.Length));
+        }
+
+        return completions;
+    }
+
+    public void Dispose()
+    {
+        _decoder.Dispose();
+        _packed.Dispose();
+        _layers.Dispose();
+        _team.Dispose();
+    }
+
+    private void Check(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings)
+    {
+        ModelSpec spec = _layout.Spec;
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.MaxCompletionLength, 1);
+        if (!(settings.Plan.Temperature > 0))
+        {
+            throw new ArgumentException($"The temperature is {settings.Plan.Temperature}; it must be above 0. For the most probable token sample greedily.");
+        }
+
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            int[] tokens = prompts[i].Tokens;
+            if (tokens.Length == 0)
+            {
+                throw new ArgumentException($"Prompt {i} has no tokens; at least one is needed.");
+            }
+
+            if (tokens.Length + settings.MaxCompletionLength > spec.ContextLength)
+            {
+                throw new ArgumentException(
+                    $"Prompt {i} has {tokens.Length} tokens and may be followed by {settings.MaxCompletionLength}; the model's context holds {spec.ContextLength}.");
+            }
+
+            foreach (int token in tokens)
+            {
+                if ((uint)token >= (uint)spec.VocabularySize)
+                {
+                    throw new ArgumentException($"Prompt {i} holds token {token}; the model's vocabulary has ids 0 to {spec.VocabularySize - 1}.");
+                }
+            }
+        }
+    }
+
+    /// <summary>Prompts that are sampled together: as many as the cache allows. No result depends on the cut.</summary>
+    private IEnumerable<Range> Waves(IReadOnlyList<SamplePrompt> prompts, int lengthMax)
+    {
+        int start = 0, rows = 0;
+        long floats = 0;
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            long needed = _layout.Spec.Layers * Decoder.CacheFloatsOf(_layers.Shape, prompts[i], lengthMax);
+            if (i > start && (floats + needed > CacheFloatsMax || rows + prompts[i].Indices.Count > WaveRowsMax))
+            {
+                yield return start..i;
+                (start, rows, floats) = (i, 0, 0);
+            }
+
+            floats += needed;
+            rows += prompts[i].Indices.Count;
+        }
+
+        if (prompts.Count > start)
+        {
+            yield return start..prompts.Count;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using GrpoActors.Engine.Models;
+using GrpoActors.Numerics;
+
+namespace GrpoActors.Engine.Cpu;
+
+/// <summary>One version's weights as the kernels read them: matrices packed, vectors and the embedding as they are.</summary>
+internal sealed class PackedPolicy : IDisposable
+{
+    private readonly ModelLayout _layout;
+
+    public PackedPolicy(ModelLayout layout, PackedFor uses)
+    {
+        _layout = layout;
+        ModelSpec spec = layout.Spec;
+        Layers = [.. layout.Layers.Select(_ => new PackedLayer(spec, uses))];
+        Head = new PackedMatrix(spec.VocabularySize, spec.HiddenSize, uses);
+        FinalNorm_D = new float[spec.HiddenSize];
+    }
+
+    public IReadOnlyList<PackedLayer> Layers { get; }
+
+    /// <summary>[V, D].</summary>
+    public PackedMatrix Head { get; }
+
+    public float[] FinalNorm_D { get; }
+
+    /// <summary>Shape [V, D]; the caller's memory, not a copy.</summary>
+    public ReadOnlyMemory<float> Embedding_VD { get; private set; }
+
+    /// <summary>Takes over another version. Only the embedding stays a view of what is handed in.</summary>
+    public void Load(Func<TensorLayout, ReadOnlyMemory<float>> weights, ThreadTeam team)
+    {
+        ReadOnlySpan<float> Of(TensorLayout tensor) => weights(tensor).Span;
+        Embedding_VD = weights(_layout.Embedding);
+        Of(_layout.FinalNorm).CopyTo(FinalNorm_D);
+        Head.Pack(Of(_layout.Head), team);
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            PackedLayer layer = Layers[i];
+            LayerLayout at = _layout.Layers[i];
+            Of(at.InputNorm).CopyTo(layer.InputNorm_D);
+            Of(at.PostNorm).CopyTo(layer.PostNorm_D);
+            layer.Qkv.PackRows(0, Of(at.Q), team);
+            layer.Qkv.PackRows(Rows(at.Q), Of(at.K), team);
+            layer.Qkv.PackRows(Rows(at.Q) + Rows(at.K), Of(at.V), team);
+            layer.Output.Pack(Of(at.Output), team);
+            layer.GateUp.PackRows(0, Of(at.Gate), team);
+            layer.GateUp.PackRows(Rows(at.Gate), Of(at.Up), team);
+            layer.Down.Pack(Of(at.Down), team);
+            if (at.QBias is not null)
+            {
+                Of(at.QBias).CopyTo(layer.QkvBias);
+                Of(at.KBias!).CopyTo(layer.QkvBias.AsSpan(Rows(at.Q)));
+                Of(at.VBias!).CopyTo(layer.QkvBias.AsSpan(Rows(at.Q) + Rows(at.K)));
+            }
+
+            if (at.QNorm is not null)
+            {
+                Of(at.QNorm).CopyTo(layer.QNorm_N);
+                Of(at.KNorm!).CopyTo(layer.KNorm_N);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (PackedLayer layer in Layers)
+        {
+            layer.Dispose();
+        }
+
+        Head.Dispose();
+    }
+
+    private static int Rows(TensorLayout matrix) => (int)matrix.Shape[0];
+}
+
+/// <summary>Weights of one layer.</summary>
+internal sealed class PackedLayer(ModelSpec spec, PackedFor uses) : IDisposable
+{
+    public float[] InputNorm_D { get; } = new float[spec.HiddenSize];
+
+    /// <summary>[(H + 2K) N, D]: q, k, v.</summary>
+    public PackedMatrix Qkv { get; } = new((spec.Heads + 2 * spec.KeyValueHeads) * spec.HeadDim, spec.HiddenSize, uses);
+
+    /// <summary>Shape [(H + 2K) N]; empty where the model has none.</summary>
+    public float[] QkvBias { get; } = spec.AttentionBias ? new float[(spec.Heads + 2 * spec.KeyValueHeads) * spec.HeadDim] : [];
+
+    /// <summary>Shape [N]; empty where the model has none. <see cref="KNorm_N"/> likewise.</summary>
+    public float[] QNorm_N { get; } = spec.QkNorm ? new float[spec.HeadDim] : [];
+
+    public float[] KNorm_N { get; } = spec.QkNorm ? new float[spec.HeadDim] : [];
+
+    /// <summary>[D, H N].</summary>
+    public PackedMatrix Output { get; } = new(spec.HiddenSize, spec.Heads * spec.HeadDim, uses);
+
+    public float[] PostNorm_D { get; } = new float[spec.HiddenSize];
+
+    /// <summary>[2F, D]: gate, up.</summary>
+    public PackedMatrix GateUp { get; } = new(2 * spec.IntermediateSize, spec.HiddenSize, uses);
+
+    /// <summary>[D, F].</summary>
+    public PackedMatrix Down { get; } = new(spec.HiddenSize, spec.IntermediateSize, uses);
+
+    public void Dispose()
+    {
+        Qkv.Dispose();
+        Output.Dispose();
+        GateUp.Dispose();
+        Down.Dispose();
+    }
+}

@@ -1,0 +1,55 @@
+using GrpoActors.Formats.HuggingFace;
+
+namespace GrpoActors.Engine.Models;
+
+/// <summary>A model that this program does not calculate. All reasons at once.</summary>
+public sealed class UnsupportedModelException(IReadOnlyList<string> problems) : Exception(string.Join(Environment.NewLine, problems))
+{
+    public IReadOnlyList<string> Problems { get; } = problems;
+}
+
+/// <summary>From a Hugging Face configuration to a model that the engines calculate.</summary>
+public static class ModelSpecs
+{
+    /// <summary>The values of <c>model_type</c> that are supported.</summary>
+    public static readonly IReadOnlyList<string> ModelTypes = ["llama", "mistral", "qwen2", "qwen3"];
+
+    private const string Supported =
+        "Supported are model_type llama, mistral, qwen2 and qwen3 with hidden_act silu, rope_type default, linear or llama3, full attention, and biases on q, k and v for qwen2 only.";
+
+    /// <exception cref="UnsupportedModelException">Another architecture, or a setting that changes the mathematics and is not supported.</exception>
+    public static ModelSpec FromConfig(HuggingFaceConfig config)
+    {
+        var problems = new List<string>();
+        void Refuse(bool refused, string problem)
+        {
+            if (refused)
+            {
+                problems.Add($"{problem} {Supported}");
+            }
+        }
+
+        Refuse(!ModelTypes.Contains(config.ModelType), $"model_type: is '{config.ModelType}', which is not supported.");
+        Refuse(config.HiddenAct != "silu", $"hidden_act: is '{config.HiddenAct}', which is not supported.");
+        Refuse(config.MlpBias, "mlp_bias: is true; a feed-forward part with biases is not supported.");
+        Refuse(config.AttentionBias == true && config.ModelType != "qwen2", $"attention_bias: is true; a {config.ModelType} model has a bias on o_proj then, which is not supported.");
+        Refuse(config.AttentionDropout != 0, $"attention_dropout: is {config.AttentionDropout}; dropout is not supported.");
+        Refuse(config.SlidingWindow is { } window && window < config.MaxPositionEmbeddings,
+            $"sliding_window: is {config.SlidingWindow}, less than max_position_embeddings ({config.MaxPositionEmbeddings}); a sliding window is not supported.");
+        Refuse(config.LayerTypes.Any(type => type is not ("full_attention" or "sliding_attention")),
+            $"layer_types: holds '{config.LayerTypes.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention"))}', which is not supported.");
+        Refuse(config.Rope.Type is not ("default" or "linear" or "llama3"), $"rope_parameters.rope_type: is '{config.Rope.Type}', which is not supported.");
+        Refuse(!config.Rope.UnknownKeys.IsEmpty, $"rope_parameters: holds {string.Join(", ", config.Rope.UnknownKeys.Keys)}, which this program does not know.");
+        Refuse(!config.UnknownKeys.IsEmpty, $"config.json: holds {string.Join(", ", config.UnknownKeys.Keys)}, which this program does not know and which may change the mathematics.");
+        Refuse(config.HeadDim % 4 != 0 || config.HeadDim > 256, $"head_dim: is {config.HeadDim}; a multiple of 4 up to 256 is expected.");
+        return problems.Count == 0 ? Spec(config) : throw new UnsupportedModelException(problems);
+    }
+
+    private static ModelSpec Spec(HuggingFaceConfig config) => new(
+        config.ModelType, config.VocabSize, config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim,
+        config.MaxPositionEmbeddings, config.RmsNormEps, AttentionBias: config.ModelType == "qwen2", QkNorm: config.ModelType == "qwen3", config.TieWordEmbeddings,
+        new RopeSpec(
+            config.Rope.Theta, config.Rope.Type == "default" ? null : config.Rope.Type, config.Rope.Factor, config.Rope.LowFreqFactor ?? 1, config.Rope.HighFreqFactor ?? 4,
+            config.Rope.OriginalMaxPositionEmbeddings),
+        config.InitializerRange, config.EosTokenIds);
+}

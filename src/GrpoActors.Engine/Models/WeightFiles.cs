@@ -1,0 +1,41 @@
+using GrpoActors.Core;
+using GrpoActors.Engine.Cpu;
+using GrpoActors.Formats.Safetensors;
+
+namespace GrpoActors.Engine.Models;
+
+/// <summary>Weights of a Hugging Face folder as version 0 of a policy.</summary>
+public static class WeightFiles
+{
+    /// <summary>Reads every tensor of the model, converted to float32. A tied head that the file holds all the same is left out; so are tables that follow from the configuration.</summary>
+    /// <exception cref="SafetensorsFormatException">A tensor is missing, of another shape, unknown, or holds NaN or infinity.</exception>
+    public static PolicyWeights Read(ITensorFiles files, ModelSpec spec)
+    {
+        var layout = new ModelLayout(spec);
+        var weights = new ParameterSet(layout);
+        foreach (TensorLayout tensor in layout.Tensors)
+        {
+            TensorEntry found = files.Find(tensor.Name)
+                ?? throw new SafetensorsFormatException(files.Path, $"there is no tensor '{tensor.Name}', which the model's config.json calls for.");
+            if (!found.Shape.AsSpan().SequenceEqual(tensor.Shape))
+            {
+                throw new SafetensorsFormatException(files.Path, $"tensor '{tensor.Name}' has shape {found.ShapeText}, and the model's config.json calls for [{string.Join(", ", tensor.Shape)}].");
+            }
+
+            files.ReadFloat32(found, weights[tensor]);
+            files.RefuseNotFinite(tensor.Name, weights[tensor]);
+        }
+
+        var known = layout.Tensors.Select(tensor => tensor.Name).ToHashSet(StringComparer.Ordinal);
+        if (files.Tensors.FirstOrDefault(tensor => !known.Contains(tensor.Name) && !FollowsFromTheRest(tensor.Name, spec)) is { } unknown)
+        {
+            throw new SafetensorsFormatException(files.Path, $"tensor '{unknown.Name}' {unknown.ShapeText} is no part of a {spec.ModelType} model with this config.json; leaving it out would change the model.");
+        }
+
+        IReadOnlyList<NamedTensor> tensors = weights.Named();
+        return new PolicyWeights(new PolicyVersion(0), WeightsDigest.Of(tensors), tensors);
+    }
+
+    private static bool FollowsFromTheRest(string name, ModelSpec spec)
+        => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (spec.TiedHead && name == "lm_head.weight");
+}

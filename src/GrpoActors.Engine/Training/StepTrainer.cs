@@ -1,0 +1,351 @@
+using System.Collections.Immutable;
+using GrpoActors.Core;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Prompts;
+
+namespace GrpoActors.Engine.Training;
+
+/// <summary>A worked example of an sft step: the prompt, then the answer that is learned.</summary>
+/// <param name="FirstTarget">Number of prompt tokens; every later token is learned. >= 1.</param>
+public readonly record struct WorkedExample(int[] Tokens, int FirstTarget);
+
+/// <summary>Nothing was learned from a step because a number in it was not finite. The trainer's weights may lie between two updates of the step: restore before going on.</summary>
+public sealed class StepFailedException(string message, Exception? cause = null) : Exception(message, cause);
+
+/// <summary>Runs one step on any trainer. A function of the batch, the plan and the trainer's state alone.</summary>
+/// <remarks>
+/// <code>
+/// step = num_iterations passes x mini_batches slices (one optimiser update each) x micro-batches (token budget)
+/// </code>
+/// Normalisers are those of the whole mini-batch, so the cut into micro-batches changes nothing. With several mini-batches the order of the groups is a
+/// keyed permutation (seed, step, pass); with one, it is the batch's own. Not thread-safe.
+/// After a cancellation or a failure in the middle of a step the trainer must be restored.
+/// </remarks>
+/// <param name="microBatchTokens">Token budget of one forward and backward pass; a sequence longer than this goes alone.</param>
+public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatchTokens)
+{
+    private readonly TokenBuffers _buffers = new();
+
+    /// <summary>Trains the rows of a grpo batch.</summary>
+    /// <param name="prompts">Prompt tokens of a data row.</param>
+    /// <param name="policy">Digest of the version that this step starts from.</param>
+    /// <param name="rewardNames">In the plan's order; names of the metrics.</param>
+    /// <exception cref="StepFailedException">A number is not finite; the sentence names the group and the completion.</exception>
+    public StepOutputs Train(TrainingBatch batch, PhasePlan phase, Func<long, int[]> prompts, Digest policy, IReadOnlyList<string> rewardNames, CancellationToken cancellation)
+    {
+        StepInputs inputs = batch.Inputs;
+        GroupPlan plan = phase.Groups;
+        ObjectivePlan objective = plan.Objective with
+        {
+            Kl = plan.Objective.Kl with { Coefficient = inputs.Adaptive.KlCoefficient },
+            Entropy = plan.Objective.Entropy with { Coefficient = inputs.Adaptive.EntropyCoefficient },
+        };
+        var metrics = new StepMetrics();
+        metrics.AddBatch(batch, rewardNames);
+        if (batch.Rows.Sum(row => row.Completion.Tokens.Length) == 0)
+        {
+            return Empty(batch, policy, metrics);
+        }
+
+        var rows = new StepRows(batch.Rows, prompts, plan.Sampling.Temperature);
+        Run run = new(objective, rows, phase.Optimizer, inputs.LearningRate, metrics, cancellation);
+        ScoreBeforeTheStep(run);
+        Digest? update = null;
+        for (int pass = 0; pass < plan.NumIterations; pass++)
+        {
+            int[] order = RowOrder(rows, inputs, pass, plan.MiniBatches, out int[] sliceStarts);
+            for (int slice = 0; slice < plan.MiniBatches; slice++)
+            {
+                ReadOnlySpan<int> sliceRows = order.AsSpan(sliceStarts[slice], sliceStarts[slice + 1] - sliceStarts[slice]);
+                update = TrainSlice(run, sliceRows, isFirst: update is null) ?? update;
+            }
+        }
+
+        if (update is not { } weights)
+        {
+            return Empty(batch, policy, metrics);
+        }
+
+        return new StepOutputs(Empty: false, batch.Digest, weights, policy.Then(weights), metrics.Merged(), Next(objective, inputs.Adaptive, metrics.MeanKl, batch.Rows.Length));
+    }
+
+    /// <summary>The coefficients of the next step. They enter the ledger: nothing here may depend on the cut into micro-batches.</summary>
+    private static AdaptiveState Next(ObjectivePlan objective, AdaptiveState now, double meanKl, int completions) =>
+        objective.AdaptiveKl is { } rule ? now with { KlCoefficient = rule.Next(now.KlCoefficient, meanKl, completions) } : now;
+
+    /// <summary>Trains worked examples: one update, the loss is the mean negative log-prob of their answer tokens.</summary>
+    /// <param name="batch">Carries the inputs and the digest; no rows.</param>
+    /// <exception cref="StepFailedException">A number is not finite; the sentence names the example.</exception>
+    public StepOutputs TrainSupervised(TrainingBatch batch, OptimizerPlan optimizer, IReadOnlyList<WorkedExample> examples, Digest policy, CancellationToken cancellation)
+    {
+        var metrics = new StepMetrics();
+        long targets = examples.Sum(example => (long)(example.Tokens.Length - example.FirstTarget));
+        if (targets == 0)
+        {
+            return Empty(batch, policy, metrics);
+        }
+
+        double loss = 0, entropy = 0;
+        foreach ((int start, int count) in MicroBatches.Cut(examples.Count, i => examples[i].Tokens.Length, microBatchTokens))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            PackedBatch packed = MicroBatches.Pack(count, i => examples[start + i].Tokens, default, i => examples[start + i].FirstTarget);
+            TokenScores scores = _buffers.Current(packed.Targets);
+            trainer.Forward(packed, temperature: 1, keepForBackward: true, scores);
+            for (int t = 0; t < packed.Targets; t++)
+            {
+                loss -= scores.LogProbs[t];
+                entropy += scores.Entropies[t];
+            }
+
+            if (!double.IsFinite(loss))
+            {
+                throw new StepFailedException(NotFiniteExample(batch.Inputs, packed, scores, start));
+            }
+
+            Span<float> coefficients = _buffers.LogProbGradient(packed.Targets);
+            coefficients.Fill((float)(-1.0 / targets));
+            trainer.Backward(coefficients, []);
+        }
+
+        UpdateResult result = Update(optimizer, batch.Inputs.LearningRate, $"step {batch.Inputs.Step}");
+        metrics.Set("loss", loss / targets);
+        metrics.Set("entropy", entropy / targets);
+        metrics.Set("num_target_tokens", targets);
+        metrics.Set("grad_norm", result.GradNorm);
+        return new StepOutputs(Empty: false, batch.Digest, result.Weights, policy.Then(result.Weights), metrics.Merged(), batch.Inputs.Adaptive);
+    }
+
+    /// <summary>What is constant while one step trains.</summary>
+    private sealed record Run(ObjectivePlan Objective, StepRows Rows, OptimizerPlan Optimizer, double LearningRate, StepMetrics Metrics, CancellationToken Cancellation);
+
+    private static StepOutputs Empty(TrainingBatch batch, Digest policy, StepMetrics metrics)
+        => new(Empty: true, batch.Digest, default, policy, metrics.Merged(), batch.Inputs.Adaptive);
+
+    /// <summary>Reference log-probs, and those of the policy that the step starts from where the objective compares with it.</summary>
+    private void ScoreBeforeTheStep(Run run)
+    {
+        StepRows rows = run.Rows;
+        if (run.Objective.NeedsReference)
+        {
+            rows.Reference = new float[rows.Tokens];
+            ScoreAll(run, rows.Reference, byReference: true);
+        }
+
+        if (run.Objective.Decoupled || run.Objective.Mismatch is not null || !run.Objective.Rejections.IsEmpty)
+        {
+            rows.Proximal = new float[rows.Tokens];
+            ScoreAll(run, rows.Proximal, byReference: false);
+        }
+    }
+
+    private void ScoreAll(Run run, float[] logProbs, bool byReference)
+    {
+        StepRows rows = run.Rows;
+        int[] all = [.. Enumerable.Range(0, rows.Count)];
+        foreach ((int start, int count) in MicroBatches.Cut(rows.Count, rows.Length, microBatchTokens))
+        {
+            run.Cancellation.ThrowIfCancellationRequested();
+            PackedBatch packed = rows.Pack(all.AsMemory(start, count));
+            TokenScores scores = _buffers.Current(packed.Targets);
+            if (byReference)
+            {
+                trainer.ForwardReference(packed, rows.Temperature, scores);
+            }
+            else
+            {
+                trainer.Forward(packed, rows.Temperature, keepForBackward: false, scores);
+            }
+
+            scores.LogProbs.AsSpan(0, packed.Targets).CopyTo(logProbs.AsSpan(rows.Starts[start]));
+        }
+    }
+
+    /// <summary>One optimiser update. Null, and nothing happened, if no token counts.</summary>
+    private Digest? TrainSlice(Run run, ReadOnlySpan<int> sliceRows, bool isFirst)
+    {
+        StepRows rows = run.Rows;
+        int[] order = sliceRows.ToArray();
+        (int Start, int Count)[] cut = [.. MicroBatches.Cut(order.Length, i => rows.Length(order[i]), microBatchTokens)];
+        StepTotals totals = Survey(run, order, cut);
+        if (totals.Tokens == 0)
+        {
+            return null;
+        }
+
+        var sums = new ObjectiveSums(run.Objective);
+        var mismatch = new SamplerMismatch();
+        foreach ((int start, int count) in cut)
+        {
+            run.Cancellation.ThrowIfCancellationRequested();
+            ReadOnlyMemory<int> micro = order.AsMemory(start, count);
+            PackedBatch packed = rows.Pack(micro);
+            TokenScores scores = _buffers.Current(packed.Targets);
+            trainer.Forward(packed, rows.Temperature, keepForBackward: true, scores);
+            Gathered gathered = Gather(rows, micro.Span, packed.Targets);
+            if (isFirst)
+            {
+                mismatch.Add(scores.LogProbs.AsSpan(0, packed.Targets), gathered.Behaviour);
+            }
+
+            Span<float> dLogProb = _buffers.LogProbGradient(packed.Targets);
+            Span<float> dEntropy = run.Objective.NeedsEntropyGradient ? _buffers.EntropyGradient(packed.Targets) : [];
+            try
+            {
+                Objective.Evaluate(run.Objective, Batch(run.Objective, gathered, scores, start), totals, dLogProb, dEntropy, sums);
+            }
+            catch (NonFiniteTokenException found)
+            {
+                throw new StepFailedException($"Completion {rows.IdOf(order[start + found.Row])}: {found.Message}", found);
+            }
+
+            trainer.Backward(dLogProb, dEntropy);
+        }
+
+        UpdateResult result = Update(run.Optimizer, run.LearningRate, rows.NamesOf(order));
+        run.Metrics.AddUpdate(sums, result.GradNorm);
+        if (isFirst)
+        {
+            mismatch.Report(run.Metrics);
+        }
+
+        return result.Weights;
+    }
+
+    private StepTotals Survey(Run run, int[] order, (int Start, int Count)[] cut)
+    {
+        var survey = new StepSurvey(run.Objective);
+        foreach ((int start, int count) in cut)
+        {
+            ReadOnlyMemory<int> micro = order.AsMemory(start, count);
+            TokenScores scores = default;
+            int targets = micro.Span.ToArray().Sum(row => run.Rows.Starts[row + 1] - run.Rows.Starts[row]);
+            if (run.Objective.NeedsWholeUpdate)
+            {
+                run.Cancellation.ThrowIfCancellationRequested();
+                scores = _buffers.Current(targets);
+                trainer.Forward(run.Rows.Pack(micro), run.Rows.Temperature, keepForBackward: false, scores);
+            }
+
+            try
+            {
+                survey.Add(Batch(run.Objective, Gather(run.Rows, micro.Span, targets), scores, start));
+            }
+            catch (NonFiniteTokenException found)
+            {
+                throw new StepFailedException($"Completion {run.Rows.IdOf(order[start + found.Row])}: {found.Message}", found);
+            }
+        }
+
+        return survey.Totals();
+    }
+
+    private UpdateResult Update(OptimizerPlan optimizer, double learningRate, string what)
+    {
+        try
+        {
+            return trainer.Update(optimizer, learningRate);
+        }
+        catch (NotFiniteException found)
+        {
+            throw new StepFailedException($"{found.Message} It came from {what}. Nothing was learned from this step.", found);
+        }
+    }
+
+    /// <summary>Per-token numbers of one micro-batch, in its order.</summary>
+    private readonly ref struct Gathered
+    {
+        public required ReadOnlySpan<int> RowStarts { get; init; }
+
+        public required ReadOnlySpan<double> Advantages { get; init; }
+
+        public required ReadOnlySpan<float> Behaviour { get; init; }
+
+        public required ReadOnlySpan<float> Reference { get; init; }
+
+        public required ReadOnlySpan<float> Proximal { get; init; }
+    }
+
+    private Gathered Gather(StepRows rows, ReadOnlySpan<int> micro, int targets)
+    {
+        Span<int> starts = _buffers.RowStarts(micro.Length + 1);
+        Span<double> advantages = _buffers.Advantages(micro.Length);
+        Span<float> behaviour = _buffers.Behaviour(targets);
+        Span<float> reference = rows.Reference is null ? [] : _buffers.Reference(targets);
+        Span<float> proximal = rows.Proximal is null ? [] : _buffers.Proximal(targets);
+        starts[0] = 0;
+        for (int i = 0; i < micro.Length; i++)
+        {
+            int row = micro[i], from = rows.Starts[row], length = rows.Starts[row + 1] - from, to = starts[i];
+            starts[i + 1] = to + length;
+            advantages[i] = rows.Advantage(row);
+            rows.Behaviour(row).CopyTo(behaviour[to..]);
+            rows.Reference.AsSpan(rows.Reference is null ? 0 : from, rows.Reference is null ? 0 : length).CopyTo(reference.IsEmpty ? [] : reference[to..]);
+            rows.Proximal.AsSpan(rows.Proximal is null ? 0 : from, rows.Proximal is null ? 0 : length).CopyTo(proximal.IsEmpty ? [] : proximal[to..]);
+        }
+
+        return new Gathered { RowStarts = starts, Advantages = advantages, Behaviour = behaviour, Reference = reference, Proximal = proximal };
+    }
+
+    /// <summary>
+    /// The ratio divides by the journalled behaviour log-prob; where the objective corrects for the mismatch of sampler and learner, by what the learner
+    /// itself gave these tokens before the step, and the behaviour log-prob stands as what was sampled.
+    /// </summary>
+    private static ObjectiveBatch<float> Batch(ObjectivePlan objective, Gathered gathered, TokenScores scores, int firstRow)
+    {
+        int targets = gathered.RowStarts[^1];
+        bool oldIsProximal = !gathered.Proximal.IsEmpty && !objective.Decoupled;
+        return new ObjectiveBatch<float>
+        {
+            RowStarts = gathered.RowStarts,
+            LogProbs = scores.LogProbs is null ? [] : scores.LogProbs.AsSpan(0, targets),
+            Old = oldIsProximal ? gathered.Proximal : gathered.Behaviour,
+            Sampling = gathered.Behaviour,
+            Proximal = objective.Decoupled ? gathered.Proximal : [],
+            Reference = gathered.Reference,
+            Entropies = scores.Entropies is null ? [] : scores.Entropies.AsSpan(0, targets),
+            Advantages = gathered.Advantages,
+            FirstRow = firstRow,
+        };
+    }
+
+    /// <summary>Rows in the order of a pass, and where its slices begin; a slice is whole groups.</summary>
+    private int[] RowOrder(StepRows rows, StepInputs inputs, int pass, int slices, out int[] sliceStarts)
+    {
+        int groups = rows.GroupStarts.Length - 1;
+        ulong key = seeds.Key(SeedPurpose.BatchOrder, inputs.Phase);
+        var order = new List<int>(rows.Count);
+        sliceStarts = new int[slices + 1];
+        for (int slice = 0; slice < slices; slice++)
+        {
+            for (int position = slice * groups / slices; position < (slice + 1) * groups / slices; position++)
+            {
+                int group = slices == 1 ? position : (int)KeyedPermutation.At(key, (uint)inputs.Step, (uint)pass, groups, position);
+                order.AddRange(Enumerable.Range(rows.GroupStarts[group], rows.GroupStarts[group + 1] - rows.GroupStarts[group]));
+            }
+
+            sliceStarts[slice + 1] = order.Count;
+        }
+
+        return [.. order];
+    }
+
+    private static string NotFiniteExample(StepInputs inputs, PackedBatch packed, TokenScores scores, int start)
+    {
+        int target = 0;
+        for (int i = 0; i < packed.Sequences; i++)
+        {
+            for (int position = packed.FirstTarget[i]; position < packed.Offsets[i + 1] - packed.Offsets[i]; position++, target++)
+            {
+                if (!float.IsFinite(scores.LogProbs[target]))
+                {
+                    return $"The log-prob of token {position} of worked example {inputs.FirstExample + start + i} is {scores.LogProbs[target]} in step {inputs.Step}; a finite number was expected. Nothing was learned from this step.";
+                }
+            }
+        }
+
+        return $"The loss of step {inputs.Step} is not finite. Nothing was learned from it.";
+    }
+}

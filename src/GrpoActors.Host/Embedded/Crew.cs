@@ -1,0 +1,106 @@
+using System.Threading.Channels;
+using GrpoActors.Core;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Composition;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>The workers of a run in this process, and the effect runner: hands each effect to the worker that brings it about.</summary>
+internal sealed class Crew : IAsyncDisposable
+{
+    private readonly Dictionary<WorkerId, Generator> generators;
+    private readonly Channel<ScoreCall> scoreCalls = Channel.CreateUnbounded<ScoreCall>();
+    private readonly Trainer trainer;
+    private readonly Evaluator evaluator;
+    private readonly WeightStore weights = new();
+    private readonly Deadlines deadlines;
+    private readonly Supervisor supervisor;
+    private readonly RunSetup setup;
+    private readonly Action<Command> post;
+    private readonly Action<Exception> fail;
+    private readonly TimeProvider time;
+    private readonly CancellationTokenSource stopping = new();
+
+    public Crew(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, Action<Command> post, Action<Exception> fail, TimeProvider time, ILogger log)
+    {
+        this.setup = setup;
+        this.post = post;
+        this.fail = fail;
+        this.time = time;
+        int count = setup.Plan.Operation.Generators;
+        generators = Enumerable.Range(1, count)
+            .Select(i => new Generator(new WorkerId($"generator-{i}"), setup, weights, GroupsPerGenerator(setup), post))
+            .ToDictionary(generator => generator.Id);
+        trainer = new Trainer(setup, recovery, checkpoints, weights, post, log);
+        evaluator = new Evaluator(setup, weights, time, post);
+        deadlines = new Deadlines(time, deadline => post(new Command.DeadlinePassed(deadline)));
+        supervisor = new Supervisor(setup.Plan.Operation.WorkerRestartsMax, log, time, fail);
+    }
+
+    public void Start()
+    {
+        supervisor.Start("trainer", trainer.Work, () => { }, stopping.Token);
+        if (setup.HeldOut is not null)
+        {
+            supervisor.Start("evaluator", evaluator.Work, () => { }, stopping.Token);
+        }
+
+        foreach (Generator generator in generators.Values)
+        {
+            supervisor.Start(generator.Id.Name, generator.Work, () => post(new Command.GeneratorLeft(generator.Id)), stopping.Token);
+        }
+
+        for (int i = 1; i <= setup.Plan.Operation.Scorers; i++)
+        {
+            var scorer = new Scorer(setup, scoreCalls.Reader, time, post);
+            supervisor.Start($"scorer-{i}", scorer.Work, () => { }, stopping.Token);
+        }
+    }
+
+    public void Run(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.SendTickets x:
+                generators[x.Generator].Send(x.Tickets);
+                break;
+            case Effect.RunScorer x:
+                scoreCalls.Writer.TryWrite(x.Call);
+                break;
+            case Effect.Evaluate x:
+                evaluator.Send(x.Version);
+                break;
+            case Effect.SetDeadline x:
+                deadlines.Set(x.Deadline, x.After);
+                break;
+            case Effect.StopRun x:
+                fail(new RunFailedException(x.Reason));
+                break;
+            default:
+                trainer.Send(effect);
+                break;
+        }
+    }
+
+    /// <summary>Versions that no open group needs are let go.</summary>
+    public void RetireWeightsBelow(PolicyVersion version) => weights.RetireBelow(version.Steps);
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        await supervisor.WhenAllStopped();
+        deadlines.Dispose();
+        stopping.Dispose();
+    }
+
+    /// <summary>An even share of a step, unless the plan says otherwise.</summary>
+    private static int GroupsPerGenerator(RunSetup setup)
+    {
+        int most = setup.Plan.Identity.Phases.Select(phase => phase.Group?.GroupsPerStep ?? 1).Max();
+        int sharers = setup.Plan.Operation.Generators;
+        return setup.Plan.Operation.GroupsPerTicket > 0 ? setup.Plan.Operation.GroupsPerTicket : (most + sharers - 1) / sharers;
+    }
+}

@@ -1,0 +1,117 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using GrpoActors.Core;
+using GrpoActors.Core.Runs;
+using GrpoActors.Host.Chaos;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Composition;
+using GrpoActors.Host.Journal;
+using GrpoActors.Host.Projections;
+using GrpoActors.Host.Reports;
+using GrpoActors.Host.RunFolders;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>A run on this machine: workers as threads of this process.</summary>
+internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProvider journals, ICheckpointStore checkpoints, TimeProvider time, ILogger log, CrashPoints crashPoints, bool acceptLostTail)
+{
+    private readonly long started = time.GetTimestamp();
+
+    /// <summary>Set when <see cref="TrainAsync"/> has ended, by whatever end.</summary>
+    public RunResult? Result { get; private set; }
+
+    /// <summary>Trains to the end, or until it is cancelled: then it stops with the state intact. Yields one report a step.</summary>
+    public async IAsyncEnumerable<StepReport> TrainAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using IJournal journal = journals.OpenForWriting();
+        using var projections = RunProjections.Open(folder, crashPoints.Around(PhysicalDisk.Instance, "projection"), setup.Plan, Samples(), time);
+        var history = new RunHistory();
+        var recovery = Recovery.Fold(setup.Plan.Identity, journals.OpenForReading, checkpoints, acceptLostTail, Tell, log);
+        projections.Recovered();
+        if (recovery.Run.Ended is null)
+        {
+            Channel<StepReport> reports = Channel.CreateUnbounded<StepReport>();
+            var reporter = new StepReporter(setup.Plan.Identity, time);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            Task run = Task.Run(() => Run(journal, recovery, Report, reports.Writer, stop.Token), CancellationToken.None); // never on a caller's context
+            try
+            {
+                await foreach (StepReport report in reports.Reader.ReadAllAsync(CancellationToken.None))
+                {
+                    yield return report;
+                }
+
+                await run;
+            }
+            finally
+            {
+                await Abandon(run, stop);
+            }
+
+            void Report(FoldedEvent e)
+            {
+                history.Add(e);
+                if (projections.Apply(e.Event) is { } written)
+                {
+                    reports.Writer.TryWrite(reporter.Report(written));
+                }
+            }
+        }
+
+        Result = history.Result(folder.Path, setup.Engine.Traits, time.GetElapsedTime(started));
+
+        void Tell(FoldedEvent e)
+        {
+            history.Add(e);
+            projections.Apply(e.Event);
+        }
+    }
+
+    /// <summary>A caller that leaves the stream early: the run stops before its journal is closed. Does nothing once the run is over.</summary>
+    private async Task Abandon(Task run, CancellationTokenSource stop)
+    {
+        if (run.IsCompleted)
+        {
+            return;
+        }
+
+        await stop.CancelAsync();
+        await run.ContinueWith(static _ => { }, TaskScheduler.Default);
+        if (run.Exception?.InnerException is { } failure)
+        {
+            log.LogWarning(failure, "The run failed while it was being stopped: {Reason}", failure.Message);
+        }
+    }
+
+    private async Task Run(IJournal journal, Recovery recovery, Action<FoldedEvent> report, ChannelWriter<StepReport> reports, CancellationToken cancellation)
+    {
+        try
+        {
+            Pipeline pipeline = Pipeline.Over(recovery.Run, setup.Identity, setup.Plan.Operation);
+            Crew? crew = null;
+            var loop = new DecisionLoop(pipeline, journal, recovery.Verify, Committed, crashPoints.Around(effect => crew!.Run(effect)), log);
+            await using (crew = new Crew(setup, recovery, checkpoints, crashPoints.Around(loop.Post), loop.Fail, time, log))
+            {
+                crew.Start();
+                await loop.RunAsync(cancellation);
+            }
+
+            void Committed(FoldedEvent e)
+            {
+                report(e);
+                if (e.After.Version > e.Before.Version)
+                {
+                    crew!.RetireWeightsBelow(new PolicyVersion(e.After.Policies.Keys.First()));
+                }
+            }
+        }
+        finally
+        {
+            reports.TryComplete();
+        }
+    }
+
+    private StepSamples Samples() => new(
+        setup.Plan.Identity, (phase, row) => setup.Phases[phase].Rows[(int)row].Prompt, setup.Rewards.Text);
+}

@@ -1,0 +1,39 @@
+using System.Threading.Channels;
+using GrpoActors.Core;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Host.Composition;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>Answers the held-out problems greedily with one version and judges the answers by the plan's reward.</summary>
+internal sealed class Evaluator(RunSetup setup, WeightStore weights, TimeProvider time, Action<Command> post)
+{
+    private readonly Channel<PolicyVersion> mailbox = Channel.CreateUnbounded<PolicyVersion>();
+    private PolicyVersion? inHand;
+    private Command.EvaluationDone? last;
+
+    public void Send(PolicyVersion version) => mailbox.Writer.TryWrite(version);
+
+    public void Work(CancellationToken stop)
+    {
+        using ISampler sampler = setup.Engine.OpenSampler();
+        while (true)
+        {
+            PolicyVersion version = inHand ??= mailbox.Reader.ReadAsync(stop).AsTask().GetAwaiter().GetResult(); // after a crash: the one that it broke off
+            if (last?.Version != version && weights.Get(version).WaitAsync(stop).GetAwaiter().GetResult() is { } policy)
+            {
+                last = new Command.EvaluationDone(version, HeldOut.Evaluate(setup, sampler, policy, setup.Plan.Identity.Evaluation!, time, stop));
+            }
+
+            if (last?.Version == version)
+            {
+                post(last); // asked twice, it is judged once
+            }
+
+            inHand = null;
+        }
+    }
+}

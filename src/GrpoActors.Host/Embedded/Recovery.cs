@@ -1,0 +1,218 @@
+using GrpoActors.Core;
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Composition;
+using GrpoActors.Host.Journal;
+using GrpoActors.Host.RunFolders;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>
+/// A run's state from what is durable: the journal folded, then the newest intact checkpoint and the journalled batches after it trained again.
+/// Nothing is sampled again that was scored.
+/// </summary>
+internal sealed class Recovery
+{
+    private readonly Func<IJournalReader> openJournal;
+    private readonly ICheckpointStore checkpoints;
+    private readonly List<Digest> chainByStep = [];
+
+    private Recovery(Func<IJournalReader> openJournal, ICheckpointStore checkpoints, RunState run)
+    {
+        this.openJournal = openJournal;
+        this.checkpoints = checkpoints;
+        Run = run;
+    }
+
+    /// <summary>The state at the end of the journal.</summary>
+    public RunState Run { get; private set; }
+
+    /// <summary>Ledger values that steps still to be computed must meet: of checkpoints newer than the journal.</summary>
+    public IReadOnlyDictionary<long, Digest> Expected { get; private set; } = new Dictionary<long, Digest>();
+
+    /// <exception cref="JournalDamagedException">A record fails its check, or cannot follow the one before.</exception>
+    /// <exception cref="RunFailedException">The journal is shorter than a checkpoint says, in arrival order.</exception>
+    public static Recovery Fold(RunIdentity plan, Func<IJournalReader> openJournal, ICheckpointStore checkpoints, bool acceptLostTail, Action<FoldedEvent> folded, ILogger log)
+    {
+        var recovery = new Recovery(openJournal, checkpoints, RunState.Begin(plan));
+        recovery.Fold(folded);
+        recovery.CompareWithCheckpoints(acceptLostTail, log);
+        return recovery;
+    }
+
+    private void Fold(Action<FoldedEvent> folded)
+    {
+        using IJournalReader journal = openJournal();
+        foreach (JournalEntry entry in journal.Read())
+        {
+            try
+            {
+                RunState before = Run;
+                Run = Run.Apply(entry.Event);
+                folded(new FoldedEvent(before, entry.Event, Run));
+            }
+            catch (InvalidOperationException impossible)
+            {
+                throw new JournalDamagedException($"Record {entry.Position} of {journal.Place} cannot follow the one before it: {impossible.Message}", entry.Position, impossible);
+            }
+
+            if (chainByStep.Count == 0 || Run.Version.Steps == chainByStep.Count)
+            {
+                chainByStep.Add(Run.Chain);
+            }
+        }
+    }
+
+    private void CompareWithCheckpoints(bool acceptLostTail, ILogger log)
+    {
+        var newer = new Dictionary<long, Digest>();
+        foreach (FoundCheckpoint found in checkpoints.Scan().TakeWhile(found => found.Step > Run.Version.Steps))
+        {
+            if (found is FoundCheckpoint.Intact intact)
+            {
+                newer[intact.Step] = intact.Manifest.Mark.Chain;
+            }
+        }
+
+        if (newer.Count == 0)
+        {
+            return;
+        }
+
+        string lost = $"The journal ends at step {Run.Version.Steps}, but a checkpoint of step {newer.Keys.Max()} exists: the journal has lost its tail.";
+        if (Run.Plan.Order.Kind == OrderKind.Arrival && !acceptLostTail)
+        {
+            throw new RunFailedException($"{lost} In arrival order the lost steps cannot be computed again; start with --accept-lost-tail to go on from step {Run.Version.Steps}.");
+        }
+
+        if (Run.Plan.Order.Kind == OrderKind.Canonical)
+        {
+            log.LogWarning("{Lost} The lost steps are computed again", lost);
+            Expected = newer;
+            return;
+        }
+
+        log.LogWarning("{Lost} The run goes on from there, and the checkpoints of what is lost are deleted", lost);
+        foreach (long step in checkpoints.Steps().Where(step => step > Run.Version.Steps))
+        {
+            checkpoints.Retire(step);
+        }
+    }
+
+    /// <summary>Brings the fold up to what has been appended since, for a worker that starts again.</summary>
+    private void Refold()
+    {
+        chainByStep.Clear();
+        Run = RunState.Begin(Run.Plan);
+        Fold(static _ => { });
+    }
+
+    /// <summary>Compares a step that was computed again with the checkpoint that outlived its record.</summary>
+    /// <exception cref="RunFailedException">They differ.</exception>
+    public void Verify(FoldedEvent e)
+    {
+        if (Expected.TryGetValue(e.After.Version.Steps, out Digest chain) && e.After.Version > e.Before.Version && chain != e.After.Chain)
+        {
+            throw new RunFailedException(
+                $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, differs from what the checkpoint of step {e.After.Version.Steps} recorded.");
+        }
+    }
+
+    /// <summary>A trainer at the run's version. Versions that open groups need are published on the way.</summary>
+    public ITrainer Rebuild(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
+    {
+        Refold();
+        SortedSet<long> needed = [.. Run.Groups.Values.Where(group => group.Fate == GroupFate.Open).Select(group => group.Version.Steps)];
+        CheckpointManifest? checkpoint = NewestIntact(needed.Count > 0 ? needed.Min : Run.Version.Steps, log);
+        ITrainer engine = setup.Engine.OpenTrainer(setup.StartingWeights());
+        try
+        {
+            training = BringUp(setup, engine, checkpoint, needed, publish, log, stop);
+            return engine;
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+    }
+
+    private StepTraining BringUp(
+        RunSetup setup, ITrainer engine, CheckpointManifest? checkpoint, SortedSet<long> needed, Action<PolicyWeights> publish, ILogger log, CancellationToken stop)
+    {
+        if (checkpoint is not null)
+        {
+            engine.Restore(checkpoints.Load(checkpoint));
+        }
+
+        var training = new StepTraining(setup, engine, checkpoints, new PolicyVersion(checkpoint?.Mark.Step ?? 0), checkpoint?.Mark.Policy ?? setup.Plan.Identity.StartingWeights);
+        if (Run.Version > training.Version)
+        {
+            log.LogInformation("Training steps {From} to {To} again from the journal", training.Version.Steps, Run.Version.Steps - 1);
+        }
+
+        Replay(training, phasesBegun: checkpoint is not null, needed, version => publish(engine.Publish(version, training.Policy)), stop);
+        return training;
+    }
+
+    /// <param name="phasesBegun">A checkpoint of a phase's first version was taken after the phase began.</param>
+    private void Replay(StepTraining training, bool phasesBegun, SortedSet<long> needed, Action<PolicyVersion> publish, CancellationToken stop)
+    {
+        PolicyVersion from = training.Version;
+        PublishIfNeeded();
+        using IJournalReader journal = openJournal();
+        RunState at = RunState.Begin(Run.Plan);
+        foreach (JournalEntry entry in journal.Read())
+        {
+            stop.ThrowIfCancellationRequested();
+            RunState before = at;
+            at = at.Apply(entry.Event);
+            if (before.Version < from || (phasesBegun && before.Version == from && entry.Event is RunEvent.PhaseStarted))
+            {
+                continue;
+            }
+
+            training.Replay(before, entry.Event, stop);
+            PublishIfNeeded();
+        }
+
+        void PublishIfNeeded()
+        {
+            if (needed.Remove(training.Version.Steps))
+            {
+                publish(training.Version);
+            }
+        }
+    }
+
+    private CheckpointManifest? NewestIntact(long atOrBefore, ILogger log)
+    {
+        foreach (FoundCheckpoint found in checkpoints.Scan())
+        {
+            switch (found)
+            {
+                case FoundCheckpoint.Damaged damaged:
+                    log.LogWarning("The checkpoint of step {Step} is not used: {Why}", damaged.Step, damaged.Why);
+                    break;
+                case FoundCheckpoint.Intact intact when intact.Step <= atOrBefore:
+                    // With an empty journal there is no course yet: the starting weights serve as well as a checkpoint of step 0.
+                    if (intact.Step < chainByStep.Count && chainByStep[(int)intact.Step] == intact.Manifest.Mark.Chain)
+                    {
+                        return intact.Manifest;
+                    }
+
+                    log.LogWarning("The checkpoint of step {Step} is not used: it belongs to another course of the run than the one in the journal", intact.Step);
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,57 @@
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>
+/// Runs workers on threads of their own. A worker that throws is started again after a growing pause, a bounded number of times; then the run
+/// stops with its state intact.
+/// </summary>
+/// <remarks>A restart costs one lease or one step: workers own no state of the run.</remarks>
+internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time, Action<Exception> giveUp)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    private readonly List<Task> workers = [];
+
+    /// <param name="work">Blocks until <paramref name="stop"/>; every call is a fresh start.</param>
+    /// <param name="crashed">Called after each crash, before the pause.</param>
+    public void Start(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop) =>
+        workers.Add(Task.Factory.StartNew(() => Supervise(name, work, crashed, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+
+    public Task WhenAllStopped() => Task.WhenAll(workers);
+
+    private void Supervise(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop)
+    {
+        for (int restarts = 0; !stop.IsCancellationRequested; restarts++)
+        {
+            try
+            {
+                work(stop);
+                return;
+            }
+            catch (Exception) when (stop.IsCancellationRequested)
+            {
+                return; // the run is over; whatever broke, nobody needs it any more
+            }
+            catch (RunFailedException failure)
+            {
+                giveUp(failure);
+                return;
+            }
+            catch (Exception failure)
+            {
+                if (restarts >= restartsMax)
+                {
+                    giveUp(new RunFailedException($"{name} failed {restarts + 1} times, the last time with: {failure.Message}", failure));
+                    return;
+                }
+
+                log.LogWarning(failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, restarts + 1, restartsMax, failure.Message);
+                crashed();
+                TimeSpan pause = TimeSpan.FromTicks(Math.Min(FirstPause.Ticks << Math.Min(restarts, 20), LongestPause.Ticks));
+                Task.Delay(pause, time, stop).ContinueWith(static _ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Threading.Channels;
+using GrpoActors.Core;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Engine.Training;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Composition;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Host.Embedded;
+
+/// <summary>
+/// Holds the weights that learn. Its effects run one after the other in the order they were decided, so a checkpoint or a publication of a version
+/// sees that version. Built from checkpoint and journal at every start.
+/// </summary>
+internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, WeightStore weights, Action<Command> post, ILogger log)
+{
+    private volatile Channel<Effect> mailbox = Channel.CreateUnbounded<Effect>();
+    private bool restarted;
+    private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: nothing but a rollback or a fresh start mends them
+
+    public void Send(Effect effect) => mailbox.Writer.TryWrite(effect);
+
+    public void Work(CancellationToken stop)
+    {
+        if (restarted)
+        {
+            mailbox = Channel.CreateUnbounded<Effect>(); // what the crashed one was asked is asked again
+        }
+
+        tripped = null;
+        using ITrainer engine = recovery.Rebuild(setup, Publish, log, stop, out StepTraining training);
+        if (restarted)
+        {
+            post(new Command.TrainerRestarted());
+        }
+
+        restarted = true;
+        while (true)
+        {
+            Effect effect = mailbox.Reader.ReadAsync(stop).AsTask().GetAwaiter().GetResult();
+            Carry(effect, engine, training, stop);
+        }
+    }
+
+    private void Carry(Effect effect, ITrainer engine, StepTraining training, CancellationToken stop)
+    {
+        switch (effect)
+        {
+            case Effect.RollBack x:
+                training.RollBack(x.Step, x.To);
+                tripped = null;
+                break;
+            case Effect.RetireCheckpoints x:
+                Retire(x.Kept);
+                break;
+            case Effect.PublishVersion x when weights.Has(x.Version):
+                post(new Command.VersionPublished(x.Version));
+                break;
+            case Effect.TrainBatch x when tripped?.Step == x.Batch.Inputs.Step:
+                post(tripped);
+                break;
+            case { } when tripped is not null:
+                break;
+            case Effect.BeginPhase x:
+                training.BeginPhase(x.ResetOptimizer, x.KeepReference);
+                break;
+            case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps:
+                Train(x, training, stop);
+                break;
+            case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps - 1 && training.Last is { } last:
+                post(new Command.BatchTrained(x.Batch.Inputs.Step, last, new StepTimings(TimeSpan.Zero, TimeSpan.Zero)));
+                break;
+            case Effect.PublishVersion x when x.Version == training.Version:
+                Publish(engine.Publish(x.Version, training.Policy));
+                break;
+            case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
+                CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
+                post(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                break;
+            default:
+                log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
+                break;
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">This trainer is on another course than the journal: it must be built again.</exception>
+    private void Train(Effect.TrainBatch asked, StepTraining training, CancellationToken stop)
+    {
+        if (asked.Policy != training.Policy)
+        {
+            throw new InvalidOperationException($"the trainer holds {training.Version} as {training.Policy}, and the journal says {asked.Policy}");
+        }
+
+        long step = asked.Batch.Inputs.Step;
+        try
+        {
+            long started = Stopwatch.GetTimestamp();
+            StepOutputs outputs = training.Train(asked.Batch, stop);
+            post(new Command.BatchTrained(step, outputs, new StepTimings(Stopwatch.GetElapsedTime(started), TimeSpan.Zero)));
+        }
+        catch (StepFailedException failure)
+        {
+            log.LogWarning("Step {Step} cannot be trained: {Reason}", step, failure.Message);
+            tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
+            post(tripped);
+        }
+    }
+
+    private void Retire(ImmutableArray<long> kept)
+    {
+        foreach (long step in checkpoints.Steps().Where(step => step < kept.Max() && !kept.Contains(step)))
+        {
+            checkpoints.Retire(step);
+        }
+    }
+
+    private void Publish(PolicyWeights policy)
+    {
+        weights.Publish(policy);
+        post(new Command.VersionPublished(policy.Version));
+    }
+}

@@ -1,0 +1,34 @@
+using GrpoActors.Core;
+
+namespace GrpoActors.Host.Journal;
+
+/// <summary>Where the plan's setting <c>journal</c> puts a run's journal.</summary>
+public static class JournalPlace
+{
+    /// <param name="setting">Null or empty: journal.db in the run folder. A text with = is a PostgreSQL connection string, anything else a path, relative to the current folder.</param>
+    /// <param name="runFolder">Full path; its last name and the plan's identity name the run in a database.</param>
+    /// <exception cref="RunFolders.StorageException">The connection string is not understood.</exception>
+    public static IJournalProvider Of(string? setting, string runFolder, Digest identity) => setting switch
+    {
+        null or "" => new SqliteJournalProvider(Path.Combine(runFolder, "journal.db")),
+        _ when setting.Contains('=', StringComparison.Ordinal) => new PostgresJournalProvider(setting, $"{Path.GetFileName(runFolder)}-{identity.ToString()[..16]}"),
+        _ => new SqliteJournalProvider(Path.GetFullPath(setting)),
+    };
+
+    /// <summary>Keeps a journal that lies outside of the run folder under another name, so that the run begins anew; the one inside goes with its folder.</summary>
+    /// <exception cref="RunFolders.StorageException">It cannot be renamed.</exception>
+    public static void SetAside(string? setting, string runFolder, Digest identity)
+    {
+        switch (Of(setting, runFolder, identity))
+        {
+            case PostgresJournalProvider database:
+                database.SetAside();
+                break;
+            case SqliteJournalProvider file when !string.IsNullOrEmpty(setting):
+                file.SetAside();
+                break;
+            default:
+                break;
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using GrpoActors.Host.RunFolders;
+using Microsoft.Data.Sqlite;
+
+namespace GrpoActors.Host.Journal;
+
+/// <summary>A journal in one SQLite file.</summary>
+/// <param name="path">Of the database; its folder exists.</param>
+public sealed class SqliteJournalProvider(string path) : IJournalProvider
+{
+    public IJournal OpenForWriting() => SqliteJournal.OpenForWriting(path);
+
+    public IJournalReader OpenForReading() => SqliteJournal.OpenForReading(path);
+
+    /// <summary>Renames the file with its log to <c>name.1</c>, <c>name.2</c>, ... Nothing happens where there is none.</summary>
+    /// <exception cref="StorageException">It cannot be renamed.</exception>
+    public void SetAside()
+    {
+        int number = 1;
+        while (File.Exists($"{path}.{number}"))
+        {
+            number++;
+        }
+
+        try
+        {
+            foreach (string suffix in (string[])["-wal", "-shm", ""]) // the log first: alone it is nothing, beside another file it is damage
+            {
+                if (File.Exists(path + suffix))
+                {
+                    File.Move(path + suffix, $"{path}.{number}{suffix}");
+                }
+            }
+        }
+        catch (Exception e) when (DiskFailure.Is(e))
+        {
+            throw DiskFailure.Sentence("set the old journal aside", path, e);
+        }
+    }
+}
+
+/// <summary>SQLite's failures in one sentence.</summary>
+internal static class SqliteFailure
+{
+    private const int Busy = 5, Locked = 6, ReadOnly = 8, Corrupt = 11, Full = 13, CannotOpen = 14, NotADatabase = 26;
+
+    public static bool IsDamage(SqliteException e) => e.SqliteErrorCode is Corrupt or NotADatabase;
+
+    public static bool CouldNotOpen(SqliteException e) => e.SqliteErrorCode is CannotOpen or ReadOnly;
+
+    public static JournalWriteException Write(string path, SqliteException e) => new($"Could not write the journal {path}: {Why(e)}.", e);
+
+    public static StorageException Read(string path, SqliteException e) => new($"Could not read the journal {path}: {Why(e)}.", e);
+
+    public static JournalDamagedException Damage(string path, SqliteException e, long position) => new(
+        $"The journal {path} is no whole SQLite database any more ({(position < 0 ? "found when it was opened" : $"found at record {position}")}: {Said(e)}); restore the file from a copy, or start over with --fresh.",
+        position,
+        e);
+
+    private static string Why(SqliteException e) => e.SqliteErrorCode switch
+    {
+        Full => "the disk is full; free some space and start the same command again",
+        Busy or Locked => "another process keeps it locked; end that one and start the same command again",
+        ReadOnly => "the file or its folder is read-only; allow writing, or choose another run folder",
+        CannotOpen => "it cannot be opened; look whether its folder exists and may be written",
+        _ => Said(e),
+    };
+
+    private static string Said(SqliteException e) => e.Message.TrimEnd('.');
+}

@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+using GrpoActors.Core.Learning;
+
+namespace GrpoActors.Host.Projections;
+
+/// <summary>A step's numbers under TRL's names where TRL has one: what the trainer reported, which the journal holds, and what a trainer cannot know.</summary>
+/// <remarks>
+/// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>.
+/// </remarks>
+public static class StepMetrics
+{
+    /// <summary>In ordinal order of names.</summary>
+    public static ImmutableArray<Metric> Of(CommittedStep step)
+    {
+        var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal)
+        {
+            ["learning_rate"] = step.Inputs.LearningRate,
+            ["step_time"] = (step.Timings.Training + step.Timings.Waiting).TotalSeconds,
+        };
+        if (step.Outputs.Empty)
+        {
+            metrics["empty"] = 1;
+        }
+
+        if (step.Evaluation is { } evaluation)
+        {
+            metrics["eval_accuracy"] = evaluation.Accuracy;
+            metrics["eval_reward"] = evaluation.MeanReward;
+        }
+
+        if (step.Inputs.Kind == PhaseKind.Grpo)
+        {
+            metrics["num_completion_tokens"] = step.TokensSampled;
+        }
+
+        foreach (Metric metric in step.Outputs.Metrics)
+        {
+            metrics[metric.Name] = metric.Value;
+        }
+
+        return [.. metrics.Select(pair => new Metric(pair.Key, pair.Value))];
+    }
+}

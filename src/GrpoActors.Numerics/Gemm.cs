@@ -1,0 +1,211 @@
+using System.Runtime.CompilerServices;
+
+namespace GrpoActors.Numerics;
+
+/// <summary>Matrix products of a linear layer y_TE = x_TD w_EDᵀ: forward, gradient of the input, gradient of the weights.</summary>
+/// <remarks>
+/// Every element is ONE chain of fused multiply-adds over the inner index, ascending, from zero or from the value that is there (<c>accumulate</c>, and always in
+/// <see cref="WeightGradient(ReadOnlySpan{float}, ReadOnlySpan{float}, Span{float}, ThreadTeam)"/>): for every number of rows, tile, vector width and thread count. So a row's bits do not depend on
+/// its neighbours, and a weight gradient does not depend on how the tokens were cut into micro-batches.
+/// The stride of a span is the distance of its rows in floats, at least their width; the short forms take rows that touch. Inputs and outputs must not overlap.
+/// T may be 0. Nothing is allocated.
+/// </remarks>
+public static unsafe class Gemm
+{
+    /// <summary>y_TE = x_TD w_EDᵀ (+ y_TE where <paramref name="accumulate"/>).</summary>
+    public static void Forward(ReadOnlySpan<float> x_TD, PackedMatrix w_ED, Span<float> y_TE, ThreadTeam team, bool accumulate = false)
+        => Forward(x_TD, w_ED.Inputs, w_ED, y_TE, w_ED.Outputs, Tokens(x_TD.Length, w_ED.Inputs), team, accumulate);
+
+    /// <summary>y_TE = x_TD w_EDᵀ (+ y_TE where <paramref name="accumulate"/>), rows at strides.</summary>
+    public static void Forward(ReadOnlySpan<float> x_TD, int xStride, PackedMatrix w_ED, Span<float> y_TE, int yStride, int tokens, ThreadTeam team, bool accumulate = false)
+    {
+        Check(x_TD.Length, xStride, w_ED.Inputs, tokens, nameof(x_TD));
+        Check(y_TE.Length, yStride, w_ED.Outputs, tokens, nameof(y_TE));
+        fixed (float* x = x_TD, y = y_TE)
+        {
+            var work = new PanelWork(x, xStride, w_ED, isForward: true, y, yStride, tokens, accumulate, team.Threads);
+            team.Run(work.Items, ref work);
+        }
+    }
+
+    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>).</summary>
+    public static void InputGradient(ReadOnlySpan<float> dy_TE, PackedMatrix w_ED, Span<float> dx_TD, ThreadTeam team, bool accumulate = false)
+        => InputGradient(dy_TE, w_ED.Outputs, w_ED, dx_TD, w_ED.Inputs, Tokens(dy_TE.Length, w_ED.Outputs), team, accumulate);
+
+    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>), rows at strides.</summary>
+    public static void InputGradient(ReadOnlySpan<float> dy_TE, int dyStride, PackedMatrix w_ED, Span<float> dx_TD, int dxStride, int tokens, ThreadTeam team, bool accumulate = false)
+    {
+        Check(dy_TE.Length, dyStride, w_ED.Outputs, tokens, nameof(dy_TE));
+        Check(dx_TD.Length, dxStride, w_ED.Inputs, tokens, nameof(dx_TD));
+        fixed (float* dy = dy_TE, dx = dx_TD)
+        {
+            var work = new PanelWork(dy, dyStride, w_ED, isForward: false, dx, dxStride, tokens, accumulate, team.Threads);
+            team.Run(work.Items, ref work);
+        }
+    }
+
+    /// <summary>dw_ED += dy_TEᵀ x_TD: the chain of each element goes on from the value in dw over the tokens in order.</summary>
+    public static void WeightGradient(ReadOnlySpan<float> dy_TE, ReadOnlySpan<float> x_TD, Span<float> dw_ED, ThreadTeam team)
+    {
+        // dw = E D, dy = T E, x = T D: T^2 = dy x / dw.
+        if (dw_ED.Length == 0)
+            throw new ArgumentException("A weight gradient needs at least one element.", nameof(dw_ED));
+        int tokens = (int)Math.Sqrt((double)dy_TE.Length * x_TD.Length / dw_ED.Length);
+        if (tokens == 0 || (long)tokens * tokens * dw_ED.Length != (long)dy_TE.Length * x_TD.Length)
+        {
+            if (dy_TE.Length == 0 && x_TD.Length == 0)
+                return;
+            throw new ArgumentException($"A weight gradient needs dy [T, E], x [T, D], dw [E, D], but got {dy_TE.Length}, {x_TD.Length} and {dw_ED.Length} elements.", nameof(dw_ED));
+        }
+        int outputs = dy_TE.Length / tokens, inputs = x_TD.Length / tokens;
+        WeightGradient(dy_TE, outputs, x_TD, inputs, dw_ED, outputs, inputs, tokens, team);
+    }
+
+    /// <summary>dw_ED += dy_TEᵀ x_TD, rows of dy and x at strides.</summary>
+    public static void WeightGradient(ReadOnlySpan<float> dy_TE, int dyStride, ReadOnlySpan<float> x_TD, int xStride, Span<float> dw_ED, int outputs, int inputs, int tokens, ThreadTeam team)
+    {
+        Check(dy_TE.Length, dyStride, outputs, tokens, nameof(dy_TE));
+        Check(x_TD.Length, xStride, inputs, tokens, nameof(x_TD));
+        Check(dw_ED.Length, inputs, inputs, outputs, nameof(dw_ED));
+        fixed (float* dy = dy_TE, x = x_TD, dw = dw_ED)
+        {
+            var work = new WeightWork(team, dy, dyStride, x, xStride, dw, outputs, inputs, tokens);
+            team.Run(work.Items, ref work);
+        }
+    }
+
+    /// <summary>One tile; columns that the result does not have go to a buffer instead.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Tile(int rows, int columns, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
+    {
+        if ((columns & 15) == 0)
+            GemmTile.Run(rows, columns >> 4, k, a, aRow, aK, b, bK, c, cRow, continues);
+        else
+            RaggedTile(rows, columns, k, a, aRow, aK, b, bK, c, cRow, continues);
+    }
+
+    [SkipLocalsInit]
+    private static void RaggedTile(int rows, int columns, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
+    {
+        float* buffer = stackalloc float[GemmTile.Rows * GemmTile.Columns];
+        uint bytes = (uint)columns * sizeof(float);
+        for (int row = 0; continues && row < rows; row++)
+        {
+            Unsafe.InitBlockUnaligned(buffer + row * GemmTile.Columns, 0, GemmTile.Columns * sizeof(float));
+            Unsafe.CopyBlockUnaligned(buffer + row * GemmTile.Columns, c + row * cRow, bytes);
+        }
+        GemmTile.Run(rows, (columns + 15) >> 4, k, a, aRow, aK, b, bK, buffer, GemmTile.Columns, continues);
+        for (int row = 0; row < rows; row++)
+            Unsafe.CopyBlockUnaligned(c + row * cRow, buffer + row * GemmTile.Columns, bytes);
+    }
+
+    private static int Tokens(int length, int width)
+    {
+        int tokens = length / width;
+        return tokens * width == length ? tokens : throw new ArgumentException($"A matrix product needs whole rows of {width}, but the span has {length} elements.");
+    }
+
+    private static void Check(int length, int stride, int width, int rows, string name)
+    {
+        if (rows < 0 || stride < width || (rows > 0 && ((long)(rows - 1) * stride) + width > length))
+            throw new ArgumentException($"A matrix product needs {rows} rows of {width} at stride {stride}, but {name} has {length} elements.", name);
+    }
+
+    /// <summary>Rows of x against the panels of a packed matrix. An item is a band of rows and a run of panels.</summary>
+    private readonly struct PanelWork : ITeamWork
+    {
+        private readonly float* _x;
+        private readonly float* _y;
+        private readonly nint _xStride, _yStride;
+        private readonly PackedMatrix _w;
+        private readonly bool _isForward, _accumulate;
+        private readonly int _tokens, _inner, _columns, _bandRows, _bands, _runColumns, _runs;
+
+        public PanelWork(float* x, nint xStride, PackedMatrix w, bool isForward, float* y, nint yStride, int tokens, bool accumulate, int threads)
+        {
+            _x = x;
+            _y = y;
+            (_xStride, _yStride, _w, _isForward, _tokens, _accumulate) = (xStride, yStride, w, isForward, tokens, accumulate);
+            _inner = isForward ? w.Inputs : w.Outputs;
+            _columns = isForward ? w.Outputs : w.Inputs;
+            // A band of x stays in the second-level cache (a quarter of a megabyte) while the panels pass over it.
+            int rows = Math.Clamp(65536 / _inner / GemmTile.Rows, 4, 32) * GemmTile.Rows;
+            int panels = (_columns + GemmTile.Columns - 1) / GemmTile.Columns;
+            if (threads > 1)
+                rows = Math.Min(rows, Math.Max(8, (tokens + (4 * threads * GemmTile.Rows) - 1) / (4 * threads * GemmTile.Rows)) * GemmTile.Rows);
+            _bandRows = rows;
+            _bands = (tokens + rows - 1) / rows;
+            // About four items a thread, none below some 100,000 multiply-adds.
+            int wanted = threads == 1 ? 1 : Math.Clamp((4 * threads + _bands - 1) / Math.Max(_bands, 1), 1, panels);
+            long flops = (long)tokens * _inner * _columns;
+            wanted = (int)Math.Clamp(flops / 100_000 / Math.Max(_bands, 1), 1, wanted);
+            int panelsPerRun = (panels + wanted - 1) / wanted;
+            _runColumns = panelsPerRun * GemmTile.Columns;
+            _runs = (panels + panelsPerRun - 1) / panelsPerRun;
+        }
+
+        public int Items => _bands * _runs;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+
+        public void Run(int item, int worker)
+        {
+            int band = item / _runs, run = item - band * _runs;
+            int rowStart = band * _bandRows, rowEnd = Math.Min(_tokens, rowStart + _bandRows);
+            int columnEnd = Math.Min(_columns, (run + 1) * _runColumns);
+            for (int column = run * _runColumns; column < columnEnd; column += GemmTile.Columns)
+            {
+                float* panel = _isForward ? _w.ForwardPanel(column, out int width) : _w.InputGradientPanel(column, out width);
+                int columns = Math.Min(GemmTile.Columns, _columns - column);
+                for (int row = rowStart; row < rowEnd; row += GemmTile.Rows)
+                    Tile(Math.Min(GemmTile.Rows, rowEnd - row), columns, _inner, _x + row * _xStride, _xStride, 1, panel, width, _y + row * _yStride + column, _yStride, _accumulate);
+            }
+        }
+    }
+
+    /// <summary>dyᵀ x. An item is a band of outputs against 64 inputs; it goes through the tokens in blocks and copies its columns of x, block by block, to where they touch.</summary>
+    private readonly struct WeightWork : ITeamWork
+    {
+        private const int BlockTokens = 256;
+
+        private readonly ThreadTeam _team;
+        private readonly float* _dy;
+        private readonly float* _x;
+        private readonly float* _dw;
+        private readonly nint _dyStride, _xStride;
+        private readonly int _outputs, _inputs, _tokens, _bandOutputs, _panels, _bands;
+
+        public WeightWork(ThreadTeam team, float* dy, nint dyStride, float* x, nint xStride, float* dw, int outputs, int inputs, int tokens)
+        {
+            _dy = dy;
+            _x = x;
+            _dw = dw;
+            (_team, _dyStride, _xStride, _outputs, _inputs, _tokens) = (team, dyStride, xStride, outputs, inputs, tokens);
+            _panels = (inputs + GemmTile.Columns - 1) / GemmTile.Columns;
+            int bands = Math.Max(1, team.Threads == 1 ? 1 : (4 * team.Threads + _panels - 1) / _panels);
+            int tiles = (outputs + GemmTile.Rows - 1) / GemmTile.Rows;
+            int tilesPerBand = Math.Max(Math.Min(8, tiles), (tiles + bands - 1) / bands);
+            _bandOutputs = tilesPerBand * GemmTile.Rows;
+            _bands = (outputs + _bandOutputs - 1) / _bandOutputs;
+        }
+
+        public int Items => _bands * _panels;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+
+        public void Run(int item, int worker)
+        {
+            int panel = item / _bands, band = item - panel * _bands;
+            int column = panel * GemmTile.Columns, columns = Math.Min(GemmTile.Columns, _inputs - column), width = PackedMatrix.RoundedUp(columns);
+            int outputStart = band * _bandOutputs, outputEnd = Math.Min(_outputs, outputStart + _bandOutputs);
+            float* block = _team.ScratchOf(worker, BlockTokens * GemmTile.Columns);
+            for (int token = 0; token < _tokens; token += BlockTokens)
+            {
+                int count = Math.Min(BlockTokens, _tokens - token);
+                Lanes.Pad(_x + (token * _xStride) + column, _xStride, count, columns, block, width);
+                for (int output = outputStart; output < outputEnd; output += GemmTile.Rows)
+                    Tile(Math.Min(GemmTile.Rows, outputEnd - output), columns, count, _dy + token * _dyStride + output, 1, _dyStride, block, width, _dw + (nint)output * _inputs + column, _inputs, continues: true);
+            }
+        }
+    }
+}

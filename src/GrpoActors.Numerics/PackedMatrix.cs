@@ -1,0 +1,154 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace GrpoActors.Numerics;
+
+/// <summary>Which products a packed matrix serves.</summary>
+[Flags]
+public enum PackedFor
+{
+    /// <summary><see cref="Gemm.Forward(ReadOnlySpan{float}, PackedMatrix, Span{float}, ThreadTeam, bool)"/>: enough for a sampler or a reference.</summary>
+    Forward = 1,
+
+    /// <summary><see cref="Gemm.InputGradient(ReadOnlySpan{float}, PackedMatrix, Span{float}, ThreadTeam, bool)"/>.</summary>
+    InputGradient = 2,
+
+    /// <summary>Training: both.</summary>
+    Both = Forward | InputGradient,
+}
+
+/// <summary>A weight matrix w_ED (Hugging Face's [out, in]) laid out for the matrix kernels; packed once per version, read by any number of threads.</summary>
+/// <remarks>
+/// <code>
+/// forward           panels of 64 outputs, each [D][64]: entry (d, e) is w[e, d]; the last panel is as wide as it must be, in steps of 16, zeros beyond E
+/// input gradient    panels of 64 inputs,  each [E][64]: entry (e, d) is w[e, d]; likewise
+/// </code>
+/// Memory: 4 bytes · D · (E rounded up to 16), and once more for the input gradient; native, 64-byte aligned; freed by <see cref="Dispose"/>.
+/// </remarks>
+public sealed unsafe class PackedMatrix : IDisposable
+{
+    private float* _forward;
+    private float* _inputGradient;
+
+    /// <summary>Makes room for a matrix, all zeros.</summary>
+    /// <param name="outputs">E, at least 1.</param>
+    /// <param name="inputs">D, at least 1.</param>
+    /// <param name="uses">The products it will serve.</param>
+    public PackedMatrix(int outputs, int inputs, PackedFor uses = PackedFor.Both)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(inputs, 1);
+        Outputs = outputs;
+        Inputs = inputs;
+        Uses = uses;
+        if (uses.HasFlag(PackedFor.Forward))
+            _forward = Allocated((nuint)inputs * (nuint)RoundedUp(outputs));
+        if (uses.HasFlag(PackedFor.InputGradient))
+            _inputGradient = Allocated((nuint)outputs * (nuint)RoundedUp(inputs));
+    }
+
+    /// <summary>Frees memory that nobody disposed.</summary>
+    ~PackedMatrix() => Free();
+
+    /// <summary>E.</summary>
+    public int Outputs { get; }
+
+    /// <summary>D.</summary>
+    public int Inputs { get; }
+
+    /// <summary>The products it serves.</summary>
+    public PackedFor Uses { get; }
+
+    /// <summary>Bytes of native memory held.</summary>
+    public long Bytes => 4L * ((_forward == null ? 0 : (long)Inputs * RoundedUp(Outputs)) + (_inputGradient == null ? 0 : (long)Outputs * RoundedUp(Inputs)));
+
+    /// <summary>Packs all of w_ED.</summary>
+    public void Pack(ReadOnlySpan<float> w_ED, ThreadTeam team) => PackRows(0, w_ED, team);
+
+    /// <summary>Packs output rows <paramref name="firstOutput"/> and following, so that several weights (q, k, v; gate, up) can be one product.</summary>
+    public void PackRows(int firstOutput, ReadOnlySpan<float> w_ED, ThreadTeam team)
+    {
+        ArgumentNullException.ThrowIfNull(team);
+        int rows = w_ED.Length / Inputs;
+        if (rows * Inputs != w_ED.Length || firstOutput < 0 || firstOutput + rows > Outputs)
+            throw new ArgumentException($"Packing at output {firstOutput} of a [{Outputs}, {Inputs}] matrix needs whole rows that fit, but the span has {w_ED.Length} elements.", nameof(w_ED));
+        fixed (float* w = w_ED)
+        {
+            var work = new PackWork(this, w, firstOutput, rows);
+            team.Run((rows + PackWork.RowsPerItem - 1) / PackWork.RowsPerItem, ref work);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    internal static int RoundedUp(int columns) => (columns + 15) & ~15;
+
+    /// <summary>The panel that starts at output <paramref name="column"/> (a multiple of 64) and its width.</summary>
+    internal float* ForwardPanel(int column, out int width)
+    {
+        width = Math.Min(GemmTile.Columns, RoundedUp(Outputs) - column);
+        return Needed(_forward, PackedFor.Forward) + (nint)column * Inputs;
+    }
+
+    internal float* InputGradientPanel(int column, out int width)
+    {
+        width = Math.Min(GemmTile.Columns, RoundedUp(Inputs) - column);
+        return Needed(_inputGradient, PackedFor.InputGradient) + (nint)column * Outputs;
+    }
+
+    private float* Needed(float* panels, PackedFor use)
+        => panels != null ? panels : throw new InvalidOperationException($"A matrix packed for {Uses} (or already disposed) was asked for {use}.");
+
+    private static float* Allocated(nuint floats)
+    {
+        float* memory = (float*)NativeMemory.AlignedAlloc(floats * sizeof(float), 64);
+        NativeMemory.Clear(memory, floats * sizeof(float));
+        return memory;
+    }
+
+    private void Free()
+    {
+        NativeMemory.AlignedFree(_forward);
+        NativeMemory.AlignedFree(_inputGradient);
+        _forward = null;
+        _inputGradient = null;
+    }
+
+    private readonly struct PackWork(PackedMatrix matrix, float* w, int firstOutput, int rows) : ITeamWork
+    {
+        public const int RowsPerItem = 64;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+
+        public void Run(int item, int worker)
+        {
+            int start = item * RowsPerItem, end = Math.Min(rows, start + RowsPerItem), inputs = matrix.Inputs;
+            if (matrix._forward != null)
+            {
+                for (int row = start; row < end; row++)
+                {
+                    int output = firstOutput + row;
+                    float* panel = matrix.ForwardPanel(output & ~(GemmTile.Columns - 1), out int width) + (output & (GemmTile.Columns - 1));
+                    float* source = w + (nint)row * inputs;
+                    for (int d = 0; d < inputs; d++)
+                        panel[(nint)d * width] = source[d];
+                }
+            }
+            if (matrix._inputGradient == null)
+                return;
+            for (int row = start; row < end; row++)
+            {
+                for (int d = 0; d < inputs; d += GemmTile.Columns)
+                {
+                    float* panel = matrix.InputGradientPanel(d, out int width) + (nint)(firstOutput + row) * width;
+                    new ReadOnlySpan<float>(w + (nint)row * inputs + d, Math.Min(width, inputs - d)).CopyTo(new Span<float>(panel, width));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Reflection;
+using System.Xml.Linq;
+using Xunit;
+
+namespace GrpoActors.Architecture.Tests;
+
+/// <summary>The import table of the design, held to the project files and to what the compiler really linked.</summary>
+public sealed class ImportTests
+{
+    private static readonly Dictionary<string, string[]> MayImport = new()
+    {
+        ["Exact"] = [],
+        ["Core"] = ["Exact"],
+        ["Numerics"] = ["Exact"],
+        ["Text"] = [],
+        ["Formats"] = ["Core"],
+        ["Rewards"] = ["Core", "Text"],
+        ["Engine"] = ["Core", "Numerics", "Formats"],
+        ["Host"] = ["Core", "Engine", "Rewards", "Formats", "Text"],
+        ["Cli"] = ["Core", "Engine", "Exact", "Formats", "Host", "Numerics", "Rewards", "Text"],
+    };
+
+    public static TheoryData<string> Projects => [.. MayImport.Keys];
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void A_project_names_only_what_the_design_lets_it_import(string project)
+    {
+        string[] named = [.. XDocument.Load(ProjectFile(project)).Descendants("ProjectReference").Select(reference => Short(Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value.Replace('\\', '/'))))];
+        AssertAllowed(project, named);
+    }
+
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void An_assembly_links_only_what_the_design_lets_it_import(string project)
+    {
+        Assembly assembly = Assembly.Load(project == "Cli" ? "grpo" : $"GrpoActors.{project}");
+        string[] linked = [.. assembly.GetReferencedAssemblies().Select(reference => reference.Name!).Where(name => name.StartsWith("GrpoActors.", StringComparison.Ordinal)).Select(Short)];
+        AssertAllowed(project, linked);
+    }
+
+    [Fact]
+    public void Every_project_of_the_source_folder_stands_in_the_table()
+    {
+        string[] folders = [.. Directory.GetDirectories(Path.Combine(Root(), "src")).Select(folder => Short(Path.GetFileName(folder)))];
+        Assert.Equal(MayImport.Keys.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Core")]
+    [InlineData("Exact")]
+    [InlineData("Text")]
+    public void A_pure_project_uses_no_package_at_run_time(string project)
+    {
+        string[] packages = [.. XDocument.Load(ProjectFile(project)).Descendants("PackageReference").Select(reference => reference.Attribute("Include")!.Value)];
+        Assert.True(packages.Length == 0, $"{project} may use no package; it names {string.Join(", ", packages)}.");
+    }
+
+    private static void AssertAllowed(string project, string[] imports)
+    {
+        foreach (string import in imports)
+        {
+            Assert.True(MayImport[project].Contains(import), $"{project} may not import {import}.");
+        }
+    }
+
+    private static string Short(string name) => name.Replace("GrpoActors.", "", StringComparison.Ordinal);
+
+    private static string ProjectFile(string project) => Path.Combine(Root(), "src", $"GrpoActors.{project}", $"GrpoActors.{project}.csproj");
+
+    private static string Root()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "GrpoActors.sln")))
+        {
+            folder = Path.GetDirectoryName(folder);
+        }
+
+        return folder ?? throw new InvalidOperationException("GrpoActors.sln is not above the tests.");
+    }
+}

@@ -1,0 +1,78 @@
+using GrpoActors.Core;
+using GrpoActors.Engine.Cpu;
+using Xunit;
+
+namespace GrpoActors.Engine.Tests;
+
+/// <summary>Runs alone: it counts the bytes that the whole process allocates.</summary>
+[CollectionDefinition(nameof(AllocationTests), DisableParallelization = true)]
+[Collection(nameof(AllocationTests))]
+public sealed class AllocationTests
+{
+    /// <summary>The test runner and the runtime's own threads allocate now and then; what the engine allocates it allocates in every attempt.</summary>
+    private const int AttemptsMax = 100;
+
+    private static readonly ModelSpec Spec = MicroModel.Spec();
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Training_micro_batches_allocate_nothing_in_the_steady_state(int threads)
+    {
+        using CpuTrainer trainer = MicroModel.Trainer(Spec, MicroModel.Weights(Spec), threads);
+        PackedBatch large = MicroModel.Batch(Spec, (70, 20), (9, 3)), small = MicroModel.Batch(Spec, (33, 5), (2, 1));
+        TokenScores scores = MicroModel.Scores(large);
+        float[] coefficients = MicroModel.Coefficients(large.Targets, 0);
+        void MicroBatches()
+        {
+            for (int i = 0; i < 20; i++)
+            {
+                foreach (PackedBatch batch in (ReadOnlySpan<PackedBatch>)[large, small])
+                {
+                    trainer.Forward(batch, 0.7, keepForBackward: true, scores);
+                    trainer.Backward(coefficients.AsSpan(0, batch.Targets), coefficients.AsSpan(0, batch.Targets));
+                }
+            }
+        }
+
+        MicroBatches();
+        Assert.Equal(0, LeastAllocatedBy(MicroBatches));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Decoded_tokens_allocate_nothing_in_the_steady_state(int threads)
+    {
+        using var engine = new CpuEngine(Spec, new EngineOptions(threads, 64));
+        using ISampler sampler = engine.OpenSampler();
+        sampler.Load(MicroModel.Weights(Spec));
+        var settings = new SampleSettings(SamplingPlans.Plain with { EosTokens = [-1], TopP = 0.9, RepetitionPenalty = 1.1 }, 100, Greedy: false);
+        SamplePrompt[] prompts = SamplerTests.Prompts(3, 70, 17);
+        long[] allocatedAt = new long[prompts.Length * 4 * 100 + 1];
+        void Sample() => sampler.Sample(prompts, settings, tokens => allocatedAt[tokens] = GC.GetTotalAllocatedBytes(precise: true), default);
+        Sample();
+        int rows = prompts.Length * 4;
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < AttemptsMax && least > 0; attempt++)
+        {
+            Sample();
+            least = Math.Min(least, allocatedAt[rows * 100] - allocatedAt[rows]);
+        }
+
+        Assert.Equal(0, least);
+    }
+
+    private static long LeastAllocatedBy(Action action)
+    {
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < AttemptsMax && least > 0; attempt++)
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            action();
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+        }
+
+        return least;
+    }
+}

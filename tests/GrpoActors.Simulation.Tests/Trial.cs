@@ -1,0 +1,102 @@
+using System.Collections.Immutable;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Simulation.Tests.Faults;
+using GrpoActors.Simulation.Tests.World;
+
+namespace GrpoActors.Simulation.Tests;
+
+/// <summary>One simulation and what came of it.</summary>
+/// <param name="Failure">Null where every promise was kept.</param>
+/// <param name="Handled">Commands and events.</param>
+internal sealed record Trial(Scenario Scenario, string? Failure, int Steps, int Handled, int Rollbacks, IReadOnlyList<Fault> Struck)
+{
+    private const int LeastSteps = 10;
+
+    public static Trial Of(Scenario scenario, RigMaker? rig = null)
+    {
+        var simulation = new SimulatedRun(scenario, rig?.Invoke() ?? Rig.Sound);
+        string? failure = null;
+        try
+        {
+            failure = Judge(scenario, simulation.ToTheEnd());
+        }
+        catch (Violation violation)
+        {
+            failure = violation.Message;
+        }
+        catch (Exception anything) // a stage, the recovery or the store refused what it met
+        {
+            failure = anything.ToString();
+        }
+
+        return new(scenario, failure, simulation.Audit.Steps, simulation.CommandsHandled + (int)simulation.Audit.Position, simulation.Audit.Rollbacks, simulation.Struck);
+    }
+
+    /// <summary>The fewest faults that still fail, found by leaving out one after the other.</summary>
+    public Trial Shrink(RigMaker? rig = null)
+    {
+        Trial smallest = this;
+        for (int i = Scenario.Faults.Length - 1; i >= 0; i--)
+        {
+            Trial without = Of(smallest.Scenario with { Faults = smallest.Scenario.Faults.RemoveAt(i) }, rig);
+            if (without.Failure is not null)
+            {
+                smallest = without;
+            }
+        }
+
+        return smallest;
+    }
+
+    /// <summary>What failed, the command that shows it again, and the faults that it takes.</summary>
+    public string Report()
+    {
+        Trial smallest = Shrink();
+        ImmutableArray<Fault> all = Scenario.Of(Scenario.Seed).Faults;
+        string kept = string.Join(',', smallest.Scenario.Faults.Select(fault => all.IndexOf(fault)));
+        return $"""
+            Seed {Scenario.Seed} ({Scenario.Plan.Identity.Order}, shape {Scenario.Shape}): {smallest.Failure}
+            Show it again:  GRPO_SEED={Scenario.Seed} GRPO_FAULTS={kept} dotnet test -c Release tests/GrpoActors.Simulation.Tests --filter One_seed
+            {smallest.Scenario.Faults.Length} of {all.Length} faults are enough:
+              {string.Join("\n  ", smallest.Scenario.Faults)}
+            """;
+    }
+
+    private static string? Judge(Scenario scenario, RunState run)
+    {
+        if (run.Ended?.Reason != RunEnd.Completed)
+        {
+            return $"the run ended as {run.Ended?.Reason}";
+        }
+
+        if (run.Version.Steps < LeastSteps)
+        {
+            return $"only {run.Version.Steps} steps were committed";
+        }
+
+        RunCounts counts = run.Counts;
+        if (counts.GroupsIssued != counts.GroupsTrained + counts.GroupsDropped || counts.TokensSampled != counts.TokensTrained + counts.TokensDropped)
+        {
+            return $"the sums are wrong: {counts}";
+        }
+
+        return scenario.IsCanonical && scenario.Faults.Length > 0 && counts.OutcomesByTiming == 0 ? Difference(scenario.Expected, run) : null;
+    }
+
+    /// <summary>How much of what a rollback drops had been sampled by then depends on timing, and is in no ledger.</summary>
+    private static RunCounts Comparable(RunState run) =>
+        run.Rollbacks == 0 ? run.Counts : run.Counts with { TokensSampled = 0, TokensDropped = 0, OutcomesFaulted = 0 };
+
+    /// <summary>What differs from the end of the undisturbed run.</summary>
+    private static string? Difference(Undisturbed expected, RunState run)
+    {
+        CheckpointRecord last = run.Checkpoints[^1];
+        return run.Chain != expected.Run.Chain ? "the ledger is not that of the undisturbed run"
+            : run.Policy != expected.Run.Policy ? "the policy is not that of the undisturbed run"
+            : Comparable(run) != Comparable(expected.Run) ? $"the counts are {run.Counts}, not {expected.Run.Counts}"
+            : last.WeightsSha256 != expected.Last.WeightsSha256 ? "the weights are not those of the undisturbed run"
+            : last.OptimizerSha256 != expected.Last.OptimizerSha256 ? "the optimiser is not that of the undisturbed run"
+            : null;
+    }
+}

@@ -1,0 +1,41 @@
+using System.Collections.Immutable;
+using GrpoActors.Core;
+using GrpoActors.Core.Generation;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Journal;
+using GrpoActors.Host.RunFolders;
+
+namespace GrpoActors.Simulation.Tests.World;
+
+/// <summary>What stands around stages, journal, disk and workers: nothing, here. A test seeds a defect by putting something there.</summary>
+internal class Rig
+{
+    public static Rig Sound { get; } = new();
+
+    /// <summary>False: effects run while their events are still being appended.</summary>
+    public virtual bool EffectsWaitForTheAppend => true;
+
+    /// <summary>False: a decider that starts again believes what the one before it remembered.</summary>
+    public virtual bool MemoriesDieWithTheDecider => true;
+
+    public virtual PipelineStep Decide(Pipeline pipeline, Command? command) => command is null ? pipeline.Resume() : pipeline.Handle(command);
+
+    public virtual IJournalProvider Around(SimulatedJournal journal) => journal;
+
+    public virtual IDisk Around(IDisk disk) => disk;
+
+    public virtual ICheckpointStore Around(ICheckpointStore checkpoints) => checkpoints;
+
+    public virtual IEngine Around(IEngine engine) => engine;
+
+    /// <summary>What a generator sends for a ticket.</summary>
+    public virtual ImmutableArray<Completion> Sampled(WorkerId generator, Ticket ticket, ImmutableArray<Completion> completions) => completions;
+
+    /// <summary>What the trainer publishes.</summary>
+    public virtual PolicyWeights Published(PolicyWeights weights) => weights;
+}
+
+/// <summary>A rig with what one simulation remembers: built anew for each.</summary>
+internal delegate Rig RigMaker();

@@ -1,0 +1,370 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using GrpoActors.Core;
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Host.Checkpoints;
+using GrpoActors.Host.Composition;
+using GrpoActors.Host.Journal;
+using GrpoActors.Simulation.Tests.Faults;
+using GrpoActors.Simulation.Tests.Processes;
+using Recovery = GrpoActors.Host.Embedded.Recovery;
+
+namespace GrpoActors.Simulation.Tests.World;
+
+/// <summary>
+/// A whole run on one thread in virtual time: the product's stages, recovery, replay, step trainer and checkpoint store, with an engine, workers, a network,
+/// a journal and a disk of the simulator's own. One seed, one course.
+/// </summary>
+internal sealed class SimulatedRun
+{
+    /// <summary>Once the last fault is over, something durable happens within this (virtual) time, until the run has ended.</summary>
+    /// <remarks>The longest silence that costs anything is two deadlines of 60 s on top of each other, by a clock that runs at half speed, and a rebuild.</remarks>
+    public static readonly TimeSpan ProgressBound = TimeSpan.FromSeconds(300);
+
+    private const int EventsMax = 40_000;
+    private const string RunFolder = "/run";
+    private const string CheckpointFolder = RunFolder + "/checkpoints";
+
+    private readonly PriorityQueue<Action, (TimeSpan At, long Order)> agenda = new();
+    private readonly FaultBoard board;
+    private readonly SimulatedJournal journal = new();
+    private readonly Network network;
+    private readonly Decider decider;
+    private readonly Trainer trainer;
+    private readonly Evaluator evaluator;
+    private readonly List<Generator> generators = [];
+    private readonly List<Scorer> scorers = [];
+    private readonly HashSet<(GroupId, int)> exhausted = [];
+    private readonly PolicyWeights startingWeights;
+    private long order;
+    private TimeSpan quietUntil;
+    private TimeSpan lastProgress;
+    private int diskChangesToPowerLoss = -1;
+    private bool isArmingExhaustion;
+
+    public SimulatedRun(Scenario scenario, Rig rig)
+    {
+        Scenario = scenario;
+        Rig = rig;
+        Plan = scenario.Plan;
+        Random = new Random(unchecked((int)(scenario.Seed * 2654435761)));
+        board = new FaultBoard(scenario.Faults);
+        network = new Network(this);
+        Digest start = Digest.Of("start");
+        startingWeights = new PolicyWeights(new PolicyVersion(0), start, FakeTrainer.TensorsOf("w", start));
+        Audit = new Audit(Plan.Identity, start);
+        Journals = rig.Around(journal);
+        journal.Appended = Durable;
+        Disk.CreateFolder(RunFolder);
+        Disk.FlushFolder("/");
+        Disk.BeforeChange = DiskChanges;
+        PromptTable[] tables = [.. Plan.Identity.Phases.Select(phase => Rows(phase.Data.Rows))];
+        Setup = new RunSetup(
+            Plan, scenario.IdentityDigest, rig.Around(new FakeEngine(scenario.Diverges)), null!, tables, null, new RewardSet(Plan.Identity, [], null!), () => startingWeights);
+        decider = new Decider(this);
+        trainer = new Trainer(this);
+        evaluator = new Evaluator(this);
+        for (int i = 0; i < scenario.Generators; i++)
+        {
+            generators.Add(new Generator(this, new WorkerId($"g{i}")));
+        }
+
+        scorers.AddRange([new Scorer(this, "s0"), new Scorer(this, "s1")]);
+    }
+
+    public Scenario Scenario { get; }
+
+    public RunPlan Plan { get; }
+
+    public RunSetup Setup { get; }
+
+    public Rig Rig { get; }
+
+    public Random Random { get; }
+
+    public TimeSpan Now { get; private set; }
+
+    public Audit Audit { get; private set; }
+
+    public IJournalProvider Journals { get; }
+
+    public SimulatedDisk Disk { get; } = new();
+
+    public Recovery? Recovery => decider.Recovery;
+
+    public int CommandsHandled { get; set; }
+
+    public int Events { get; private set; }
+
+    public int Rebuilds { get; set; }
+
+    public IReadOnlyList<Fault> Struck => board.Struck;
+
+    public IEnumerable<RunEvent> Journal => journal.Events;
+
+    /// <summary>Runs to the end. Throws <see cref="Violation"/>.</summary>
+    public RunState ToTheEnd()
+    {
+        StartAll(TimeSpan.Zero);
+        while (!decider.IsFinished)
+        {
+            if (!agenda.TryDequeue(out Action? act, out (TimeSpan At, long Order) due) || ++Events > EventsMax)
+            {
+                throw new Violation($"no end after {Events} events; {decider.Waits}");
+            }
+
+            Now = due.At;
+            while (board.TryArm(Events, out Fault fault))
+            {
+                Arm(fault);
+            }
+
+            act();
+            TimeSpan idleSince = lastProgress > quietUntil ? lastProgress : quietUntil;
+            if (Now - idleSince > ProgressBound)
+            {
+                throw new Violation($"nothing has become durable for {(Now - idleSince).TotalSeconds:0} s; {decider.Waits}");
+            }
+        }
+
+        RunState run = RunState.Begin(Plan.Identity);
+        foreach (RunEvent e in journal.Events)
+        {
+            run = run.Apply(e);
+        }
+
+        Audit.Agree(run);
+        return run;
+    }
+
+    public void After(TimeSpan pause, Action act) => agenda.Enqueue(act, (Now + pause, order++));
+
+    public bool Strikes(FaultKind kind, out Fault fault)
+    {
+        bool strikes = board.Strikes(kind, out fault);
+        if (strikes)
+        {
+            QuietUntil(Now);
+        }
+
+        return strikes;
+    }
+
+    /// <summary>A fault goes on until then: progress is asked for only afterwards.</summary>
+    public void QuietUntil(TimeSpan until) => quietUntil = until > quietUntil ? until : quietUntil;
+
+    public ICheckpointStore OpenCheckpoints() => Rig.Around(new CheckpointStore(Rig.Around(Disk), CheckpointFolder));
+
+    public void Post(Process from, Command command) => network.Send(from, decider, () => decider.Post(command));
+
+    public void Dispatch(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.SendTickets x:
+                if (generators.Find(generator => generator.Id == x.Generator) is { } generator)
+                {
+                    network.Send(decider, generator, () => generator.Receive(x.Tickets));
+                }
+
+                break;
+            case Effect.RunScorer x:
+                Scorer scorer = scorers[Random.Next(scorers.Count)];
+                network.Send(decider, scorer, () => scorer.Receive(x.Call));
+                break;
+            case Effect.Evaluate x:
+                network.Send(decider, evaluator, () => evaluator.Receive(x.Version));
+                break;
+            default:
+                network.Send(decider, trainer, () => trainer.Receive(effect));
+                break;
+        }
+    }
+
+    public PolicyWeights? WeightsOf(PolicyVersion version) => trainer.Weights(version);
+
+    public void RetireWeightsBelow(long version) => trainer.RetireBelow(version);
+
+    /// <summary>Some open group is to be sampled by this version, or it is the present one.</summary>
+    public bool IsNeeded(PolicyVersion version)
+    {
+        RunState run = RunState.Begin(Plan.Identity);
+        foreach (RunEvent e in journal.Events)
+        {
+            run = run.Apply(e);
+        }
+
+        return run.Version == version || run.Groups.Values.Any(group => group.Fate == GroupFate.Open && group.Version == version);
+    }
+
+    /// <summary>All of a group's completions that this call asks about run out of time, in every attempt.</summary>
+    public bool IsExhausted(ScoreCall call)
+    {
+        if (isArmingExhaustion && call.Attempt == 0 && Strikes(FaultKind.ExhaustedScorer, out _))
+        {
+            exhausted.Add((call.Group, call.Reward));
+            isArmingExhaustion = board.IsArmed(FaultKind.ExhaustedScorer);
+        }
+
+        return exhausted.Contains((call.Group, call.Reward));
+    }
+
+    private IEnumerable<Process> Processes => [decider, trainer, evaluator, .. generators, .. scorers];
+
+    private void StartAll(TimeSpan pause)
+    {
+        foreach (Process process in Processes)
+        {
+            if (pause == TimeSpan.Zero)
+            {
+                process.Start();
+            }
+            else
+            {
+                After(pause, process.Start);
+            }
+        }
+    }
+
+    private void KillAll()
+    {
+        foreach (Process process in Processes)
+        {
+            process.Kill();
+        }
+
+        network.Reset();
+        StartAll(TimeSpan.FromSeconds(2));
+    }
+
+    private void Durable(RunEvent e)
+    {
+        Audit.Add(e);
+        lastProgress = Now;
+    }
+
+    private void DiskChanges()
+    {
+        if (diskChangesToPowerLoss >= 0 && --diskChangesToPowerLoss < 0)
+        {
+            diskChangesToPowerLoss = -1;
+            Disk.LosePower(Random);
+            KillAll();
+            throw new ProcessKilled();
+        }
+    }
+
+    private void Arm(Fault fault)
+    {
+        switch (fault.Kind)
+        {
+            case FaultKind.KillGenerator:
+                Strike(fault, fault.Choice % 2 == 0 && UpGenerators.Length > 0, () => Pick(UpGenerators, fault).Restart(Soon));
+                break;
+            case FaultKind.GeneratorLeaves:
+                Strike(fault, UpGenerators.Length > 1, () => Leave(Pick(UpGenerators, fault)));
+                break;
+            case FaultKind.GeneratorJoins:
+                Strike(fault, true, Join);
+                break;
+            case FaultKind.PowerLoss:
+                Strike(fault, true, () =>
+                {
+                    Disk.LosePower(Random);
+                    KillAll();
+                });
+                break;
+            case FaultKind.LostSuffix:
+                Strike(fault, journal.Count > 1, () => LoseSuffix(1 + (fault.Choice % 6)));
+                break;
+            case FaultKind.Partition:
+                TimeSpan length = TimeSpan.FromSeconds(10 + (fault.Choice % 100));
+                Process[] others = [.. Processes.Where(process => process != decider)];
+                Strike(fault, true, () => network.CutOff(others[fault.Choice % others.Length], length));
+                QuietUntil(Now + length);
+                break;
+            case FaultKind.ClockJump:
+                Strike(fault, true, () => decider.Deadlines.Jump(fault.Choice % 2 == 0 ? 3600 : -(10 + (fault.Choice % 60))));
+                QuietUntil(Now + TimeSpan.FromSeconds(fault.Choice % 2 == 0 ? 0 : 140));
+                break;
+            case FaultKind.ClockDrift:
+                Strike(fault, true, () => decider.Deadlines.Drift(0.5 + (fault.Choice % 150 / 100.0)));
+                break;
+            case FaultKind.TrainerStopped:
+                TimeSpan stopped = TimeSpan.FromSeconds(120 + (fault.Choice % 300));
+                Strike(fault, trainer.IsUp, () => trainer.Freeze(stopped));
+                QuietUntil(Now + stopped);
+                break;
+            case FaultKind.CheckpointBitFlip:
+                Strike(fault, Disk.FlipBit(CheckpointFolder, Random), () => { });
+                break;
+            case FaultKind.CheckpointDiskFull:
+                Strike(fault, true, () => Fill(TimeSpan.FromSeconds(5 + (fault.Choice % 30))));
+                break;
+            case FaultKind.PowerLossInCheckpoint:
+                Strike(fault, true, () => diskChangesToPowerLoss = fault.Choice % 14);
+                break;
+            case FaultKind.ExhaustedScorer:
+                isArmingExhaustion = true;
+                board.LieInWait(fault);
+                break;
+            default:
+                board.LieInWait(fault);
+                break;
+        }
+    }
+
+    private TimeSpan Soon => TimeSpan.FromSeconds(1 + Random.Next(5));
+
+    private Generator[] UpGenerators => [.. generators.Where(generator => generator.IsUp)];
+
+    private static T Pick<T>(T[] from, Fault fault) => from[fault.Choice / 7 % from.Length];
+
+    private void Strike(Fault fault, bool can, Action strike)
+    {
+        if (can)
+        {
+            board.Struck.Add(fault);
+            QuietUntil(Now);
+            strike();
+        }
+    }
+
+    private void Join()
+    {
+        var joined = new Generator(this, new WorkerId($"g{generators.Count}"));
+        generators.Add(joined);
+        joined.Start();
+    }
+
+    private void Leave(Generator generator)
+    {
+        generators.Remove(generator);
+        generator.Kill();
+        generators.Add(new Generator(this, new WorkerId($"g{generators.Count}x{Events}"))); // a seat, empty until everything starts again
+    }
+
+    private void Fill(TimeSpan length)
+    {
+        Disk.IsFull = true;
+        QuietUntil(Now + length);
+        After(length, () => Disk.IsFull = false);
+    }
+
+    private void LoseSuffix(int transactions)
+    {
+        KillAll();
+        journal.LoseTransactions(transactions);
+        Audit = new Audit(Plan.Identity, FakeTrainer.ContentOf(startingWeights.Tensors));
+        foreach (RunEvent e in journal.Events)
+        {
+            Audit.Add(e);
+        }
+    }
+
+    private static PromptTable Rows(long count) => new(
+        [.. Enumerable.Range(0, (int)count).Select(row => new PromptRow($"p{row}", [row + 100, 1], [row + 200, 2], null, ImmutableSortedDictionary<string, JsonElement>.Empty))]);
+}
