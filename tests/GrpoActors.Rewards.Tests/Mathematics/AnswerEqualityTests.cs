@@ -125,7 +125,7 @@ public sealed class AnswerEqualityTests
             AnswerEquality.Equal(other, "72");
             AnswerEquality.Equal(other, text);
         }
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(1), $"took {watch.Elapsed}");
     }
 
     private static readonly string[] Pieces =
