@@ -1,0 +1,12 @@
+using System.CommandLine;
+using GrpoActors.Benchmarks;
+
+// One file a command: a further benchmark is one more line here.
+var root = new RootCommand("Measures the kernels and the engine as shares of what this machine can do. docs/performance.md says how to read the figures.")
+{
+    RooflineCommand.Build(),
+    KernelsCommand.Build(),
+    DecodeCommand.Build(),
+    TrainingCommand.Build(),
+};
+return root.Parse(args).Invoke();
