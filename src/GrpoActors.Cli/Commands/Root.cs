@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GrpoActors.Cli.Models;
+using GrpoActors.Cli.Plots;
 
 namespace GrpoActors.Cli.Commands;
 
@@ -21,6 +22,7 @@ internal static class Root
         ObjectiveCommand.Build(),
         ExportCommand.Build(),
         PullCommand.Build(signals),
+        PlotCommand.Build(),
     };
 
     /// <summary>For example <c>grpo config show</c>.</summary>
