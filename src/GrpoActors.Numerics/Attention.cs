@@ -59,7 +59,8 @@ public readonly record struct KvRow(int PrefixOffset, int PrefixLength, int Suff
 /// at the end   o = o · (1 / l) + 0,   logSumExp = m + log l
 /// </code>
 /// Keys after i count as p = 0. So a query's bits depend on its own sequence up to i alone: not on other sequences, threads, or where prefix and suffix meet.
-/// Sequences are given by offsets: sequence s owns rows offsets[s] .. offsets[s + 1] - 1, positions counted from 0.
+/// Sequences are given by offsets: sequence s owns rows offsets[s] .. offsets[s + 1] - 1, positions counted from 0. Where prefix_S is given, prefix_S[s] is the
+/// sequence whose rows stand before those of s (a prompt and one of its completions), or -1; positions of s then count on from there. A prefix has none itself.
 /// q has rows of H·N floats at qStride, k and v rows of K·N at kvStride (so all three can lie in one joint product); o_THN and its gradient touch.
 /// </remarks>
 public static unsafe partial class Attention
@@ -69,17 +70,21 @@ public static unsafe partial class Attention
 
     /// <summary>Writes o_THN and logSumExp_TH.</summary>
     public static void Forward(AttentionShape shape, ReadOnlySpan<int> offsets, ReadOnlySpan<float> q_THN, int qStride, ReadOnlySpan<float> k_TKN, ReadOnlySpan<float> v_TKN, int kvStride, Span<float> o_THN, Span<float> logSumExp_TH, ThreadTeam team)
+        => Forward(shape, offsets, [], q_THN, qStride, k_TKN, v_TKN, kvStride, o_THN, logSumExp_TH, team);
+
+    /// <summary>Writes o_THN and logSumExp_TH; sequences may share prefixes.</summary>
+    public static void Forward(AttentionShape shape, ReadOnlySpan<int> offsets, ReadOnlySpan<int> prefix_S, ReadOnlySpan<float> q_THN, int qStride, ReadOnlySpan<float> k_TKN, ReadOnlySpan<float> v_TKN, int kvStride, Span<float> o_THN, Span<float> logSumExp_TH, ThreadTeam team)
     {
-        int tokens = Check(shape, offsets, q_THN.Length, qStride, k_TKN.Length, v_TKN.Length, kvStride);
+        int tokens = Check(shape, offsets, prefix_S, q_THN.Length, qStride, k_TKN.Length, v_TKN.Length, kvStride);
         Shapes.Equal(o_THN.Length, (long)tokens * shape.Heads * shape.HeadWidth, nameof(o_THN));
         Shapes.Equal(logSumExp_TH.Length, (long)tokens * shape.Heads, nameof(logSumExp_TH));
         fixed (float* q = q_THN, k = k_TKN, v = v_TKN, o = o_THN, lse = logSumExp_TH)
-        fixed (int* starts = offsets)
+        fixed (int* starts = offsets, prefixes = prefix_S)
         {
             int sequences = offsets.Length - 1;
             int items = sequences * shape.KvHeads;
             int parts = items == 0 || team.Threads == 1 || items >= 4 * team.Threads ? 1 : (4 * team.Threads + items - 1) / items;
-            var work = new ForwardWork(team, shape, starts, q, qStride, k, v, kvStride, o, lse, parts);
+            var work = new ForwardWork(team, shape, new(starts, prefixes), q, qStride, k, v, kvStride, o, lse, parts);
             team.Run(items * parts, ref work);
         }
     }
@@ -170,7 +175,7 @@ public static unsafe partial class Attention
         }
     }
 
-    private static int Check(AttentionShape shape, ReadOnlySpan<int> offsets, int qLength, int qStride, int kLength, int vLength, int kvStride)
+    private static int Check(AttentionShape shape, ReadOnlySpan<int> offsets, ReadOnlySpan<int> prefix_S, int qLength, int qStride, int kLength, int vLength, int kvStride)
     {
         shape.Check();
         if (offsets.Length == 0 || offsets[0] != 0)
@@ -180,6 +185,14 @@ public static unsafe partial class Attention
             if (offsets[i] < offsets[i - 1])
                 throw new ArgumentException($"The offsets of sequences must not fall, but offset {i} is {offsets[i]} after {offsets[i - 1]}.", nameof(offsets));
         }
+        if (prefix_S.Length != 0)
+            Shapes.Equal(prefix_S.Length, offsets.Length - 1, nameof(prefix_S));
+        for (int i = 0; i < prefix_S.Length; i++)
+        {
+            int prefix = prefix_S[i];
+            if (prefix < -1 || prefix >= prefix_S.Length || (prefix >= 0 && prefix_S[prefix] != -1))
+                throw new ArgumentException($"A prefix is a sequence that has none itself, or -1, but that of sequence {i} is {prefix}.", nameof(prefix_S));
+        }
         int tokens = offsets[^1];
         Shapes.Rows(qLength, tokens, shape.Heads * shape.HeadWidth, qStride, "q_THN");
         Shapes.Rows(kLength, tokens, shape.KvHeads * shape.HeadWidth, kvStride, "k_TKN");
@@ -187,15 +200,61 @@ public static unsafe partial class Attention
         return tokens;
     }
 
-    /// <summary>At most 64 rows of one head become columns: out[n][j], rows of 64.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* rows, nint stride, int count, int n, float* columns)
+    /// <summary>Which rows belong together.</summary>
+    private readonly struct Sequences(int* offsets, int* prefixes)
     {
+        public int Start(int sequence) => offsets[sequence];
+
+        public int Length(int sequence) => offsets[sequence + 1] - offsets[sequence];
+
+        /// <summary>-1: none.</summary>
+        public int PrefixOf(int sequence) => prefixes == null ? -1 : prefixes[sequence];
+
+        public int PrefixLength(int sequence) => PrefixOf(sequence) is >= 0 and int prefix ? Length(prefix) : 0;
+
+        /// <summary>Keys or values of one head, positions 0 .. P - 1 in the prefix' rows, the others in the sequence's own.</summary>
+        public HeadRows Rows(int sequence, float* tensor, nint stride, int column)
+        {
+            int prefix = PrefixOf(sequence);
+            return new(prefix < 0 ? null : tensor + (Start(prefix) * stride) + column, prefix < 0 ? 0 : Length(prefix), tensor + (Start(sequence) * stride) + column, stride);
+        }
+    }
+
+    private readonly struct HeadRows(float* prefix, int prefixLength, float* own, nint stride)
+    {
+        /// <summary>Blocks of 64 positions as columns: out[n][j], rows of 64.</summary>
+        public void Transpose(int count, int n, float* columns)
+        {
+            for (int first = 0; first < count; first += Block)
+            {
+                float* to = columns + ((nint)first * n);
+                int end = Math.Min(Block, count - first), split = Math.Clamp(prefixLength - first, 0, end);
+                if (split > 0)
+                    Attention.Transpose(prefix + (first * stride), stride, 0, split, n, to);
+                if (split < end)
+                    Attention.Transpose(own + ((first + split - prefixLength) * stride), stride, split, end, n, to);
+            }
+        }
+
+        /// <summary>Rows of <paramref name="padded"/> floats.</summary>
+        public void Pad(int count, int n, float* to, int padded)
+        {
+            if (prefixLength > 0)
+                Lanes.Pad(prefix, stride, prefixLength, n, to, padded);
+            Lanes.Pad(own, stride, count - prefixLength, n, to + ((nint)prefixLength * padded), padded);
+        }
+    }
+
+    /// <summary>Rows of one head become columns <paramref name="first"/> .. <paramref name="end"/> - 1 (at most 64): out[n][j], rows of 64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns)
+    {
+        rows -= first * stride;
         for (int i = 0; i < n; i += 4)
         {
             float* to = columns + (i * Block);
-            int j = 0;
-            for (; j + 4 <= count; j += 4)
+            int j = first;
+            for (; j + 4 <= end; j += 4)
             {
                 float* from = rows + (j * stride) + i;
                 Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + stride), c = Vector128.Load(from + (2 * stride)), d = Vector128.Load(from + (3 * stride));
@@ -206,13 +265,12 @@ public static unsafe partial class Attention
                 LowHalves(abHigh, cdHigh).Store(to + (2 * Block) + j);
                 HighHalves(abHigh, cdHigh).Store(to + (3 * Block) + j);
             }
-            for (; j < count; j++)
+            for (; j < end; j++)
             {
                 for (int r = 0; r < 4; r++)
                     to[(r * Block) + j] = rows[(j * stride) + i + r];
             }
-            int end = (count + 15) & ~15; // beyond it nobody reads
-            for (; j < end; j++)
+            for (; j < ((end + 15) & ~15); j++) // beyond it nobody reads
             {
                 for (int r = 0; r < 4; r++)
                     to[(r * Block) + j] = 0;
@@ -313,7 +371,7 @@ public static unsafe partial class Attention
     {
         private readonly ThreadTeam _team;
         private readonly AttentionShape _shape;
-        private readonly int* _offsets;
+        private readonly Sequences _sequences;
         private readonly float* _q;
         private readonly float* _k;
         private readonly float* _v;
@@ -322,10 +380,9 @@ public static unsafe partial class Attention
         private readonly nint _qStride, _kvStride;
         private readonly int _parts;
 
-        public ForwardWork(ThreadTeam team, AttentionShape shape, int* offsets, float* q, nint qStride, float* k, float* v, nint kvStride, float* o, float* lse, int parts)
+        public ForwardWork(ThreadTeam team, AttentionShape shape, Sequences sequences, float* q, nint qStride, float* k, float* v, nint kvStride, float* o, float* lse, int parts)
         {
-            (_team, _shape, _qStride, _kvStride, _parts) = (team, shape, qStride, kvStride, parts);
-            _offsets = offsets;
+            (_team, _shape, _sequences, _qStride, _kvStride, _parts) = (team, shape, sequences, qStride, kvStride, parts);
             _q = q;
             _k = k;
             _v = v;
@@ -338,27 +395,25 @@ public static unsafe partial class Attention
         public void Run(int item, int worker)
         {
             int part = item % _parts, pair = item / _parts, sequence = pair / _shape.KvHeads, kvHead = pair % _shape.KvHeads;
-            int start = _offsets[sequence], length = _offsets[sequence + 1] - start;
+            int start = _sequences.Start(sequence), length = _sequences.Length(sequence), prefix = _sequences.PrefixLength(sequence);
             int chunks = (length + Chunk - 1) / Chunk;
             if (part >= chunks)
                 return;
             int n = _shape.HeadWidth, padded = _shape.PaddedWidth;
             // The last chunk of this part, counted from the end so that the long ones are spread.
             int lastChunk = chunks - 1 - part;
-            int keys = Math.Min(length, (lastChunk + 1) * Chunk), blocks = (keys + Block - 1) / Block;
+            int keys = prefix + Math.Min(length, (lastChunk + 1) * Chunk), blocks = (keys + Block - 1) / Block;
             nint keyFloats = (nint)blocks * Block * n, valueFloats = (nint)blocks * Block * padded;
             float* kT = _team.ScratchOf(worker, keyFloats + valueFloats + (GemmTile.Rows * Block) + (Chunk * (padded + 2)));
             float* values = kT + keyFloats, scores = values + valueFloats, o = scores + (GemmTile.Rows * Block), max = o + (Chunk * padded), sum = max + Chunk;
-            float* kRows = _k + (start * _kvStride) + (kvHead * n), vRows = _v + (start * _kvStride) + (kvHead * n);
-            for (int block = 0; block < blocks; block++)
-                Transpose(kRows + (block * Block * _kvStride), _kvStride, Math.Min(Block, keys - (block * Block)), n, kT + ((nint)block * Block * n));
-            Lanes.Pad(vRows, _kvStride, keys, n, values, padded);
+            _sequences.Rows(sequence, _k, _kvStride, kvHead * n).Transpose(keys, n, kT);
+            _sequences.Rows(sequence, _v, _kvStride, kvHead * n).Pad(keys, n, values, padded);
             for (int chunk = lastChunk; chunk >= 0; chunk -= _parts)
             {
                 for (int head = kvHead * _shape.GroupSize; head < (kvHead + 1) * _shape.GroupSize; head++)
                 {
                     int first = chunk * Chunk, rows = Math.Min(Chunk, length - first);
-                    AttendChunk(_q + ((start + first) * _qStride) + (head * n), first, rows, kT, values, scores, o, max, sum);
+                    AttendChunk(_q + ((start + first) * _qStride) + (head * n), prefix + first, rows, kT, values, scores, o, max, sum);
                     for (int row = 0; row < rows; row += 16)
                     {
                         Vector512<float> lse = Vector512.Load(max + row) + Elementary.Log(Vector512.Load(sum + row));
@@ -373,6 +428,7 @@ public static unsafe partial class Attention
             }
         }
 
+        /// <param name="first">Position of the first row.</param>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void AttendChunk(float* q, int first, int rows, float* kT, float* values, float* scores, float* o, float* max, float* sum)
         {

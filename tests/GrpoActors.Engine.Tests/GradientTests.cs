@@ -55,6 +55,70 @@ public sealed class GradientTests
         Assert.All(gradients, gradient => Assert.Equal(gradients[0], gradient));
     }
 
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, false)]
+    public void A_prompt_that_its_group_shares_gives_the_same_log_probs_to_the_bit_and_the_same_gradient(bool biases, bool qkNorm, bool tied)
+    {
+        ModelSpec spec = MicroModel.Spec(biases, qkNorm, tied);
+        PackedBatch shared = Groups(spec), apart = shared with { GroupStarts = null };
+        float[] dLogProb = MicroModel.Coefficients(shared.Targets, 0), dEntropy = MicroModel.Coefficients(shared.Targets, 1);
+        (TokenScores Scores, IReadOnlyList<NamedTensor> Gradient)[] both = [.. new[] { shared, apart }.Select(batch =>
+        {
+            using CpuTrainer trainer = MicroModel.Trainer(spec, MicroModel.Weights(spec));
+            TokenScores scores = MicroModel.Scores(batch);
+            trainer.Forward(batch, 0.7, keepForBackward: true, scores);
+            trainer.Backward(dLogProb, dEntropy);
+            return (scores, trainer.Gradient());
+        })];
+        Assert.Equal(both[1].Scores.LogProbs, both[0].Scores.LogProbs);
+        Assert.Equal(both[1].Scores.Entropies, both[0].Scores.Entropies);
+        foreach ((NamedTensor expected, NamedTensor actual) in both[1].Gradient.Zip(both[0].Gradient))
+        {
+            double difference = 0, size = 0;
+            for (int i = 0; i < expected.Values.Length; i++)
+            {
+                difference += Math.Pow(expected.Values.Span[i] - actual.Values.Span[i], 2);
+                size += Math.Pow(expected.Values.Span[i], 2);
+            }
+
+            Assert.True(Math.Sqrt(difference) <= 1e-5 * Math.Sqrt(size), $"{expected.Name}: relative difference {Math.Sqrt(difference / size)}");
+        }
+    }
+
+    [Fact]
+    public void With_shared_prompts_neither_threads_nor_micro_batches_of_whole_groups_change_a_bit()
+    {
+        ModelSpec spec = MicroModel.Spec();
+        PackedBatch whole = Groups(spec);
+        float[] dLogProb = MicroModel.Coefficients(whole.Targets, 0), dEntropy = MicroModel.Coefficients(whole.Targets, 1);
+        float[][] gradients = [.. new[] { 1, 2, 3 }.Select(threads =>
+        {
+            using CpuTrainer trainer = MicroModel.Trainer(spec, MicroModel.Weights(spec), threads);
+            PackedBatch[] micros = threads == 2 ? [whole] : [.. Enumerable.Range(0, whole.GroupStarts!.Length - 1).Select(group => Cut(whole, whole.GroupStarts[group], whole.GroupStarts[group + 1]))];
+            int target = 0;
+            foreach (PackedBatch micro in micros)
+            {
+                trainer.Forward(micro, 0.7, keepForBackward: true, MicroModel.Scores(micro));
+                trainer.Backward(dLogProb.AsSpan(target, micro.Targets), dEntropy.AsSpan(target, micro.Targets));
+                target += micro.Targets;
+            }
+
+            return All(trainer.Gradient());
+        })];
+        Assert.All(gradients, gradient => Assert.Equal(gradients[0], gradient));
+    }
+
+    [Fact]
+    public void A_group_whose_prompts_differ_is_refused()
+    {
+        ModelSpec spec = MicroModel.Spec();
+        PackedBatch groups = Groups(spec);
+        groups.Tokens[groups.Offsets[1] + 1] ^= 1;
+        using CpuTrainer trainer = MicroModel.Trainer(spec, MicroModel.Weights(spec));
+        Assert.Throws<ArgumentException>(() => trainer.Forward(groups, 1, keepForBackward: false, MicroModel.Scores(groups)));
+    }
+
     [Fact]
     public void The_number_of_threads_changes_no_bit()
     {
@@ -143,14 +207,36 @@ public sealed class GradientTests
         for (int start = 0; start < whole.Sequences; start += sequencesPerMicroBatch)
         {
             int end = Math.Min(whole.Sequences, start + sequencesPerMicroBatch);
-            var micro = new PackedBatch(
-                whole.Tokens[whole.Offsets[start]..whole.Offsets[end]], [.. whole.Offsets[start..(end + 1)].Select(offset => offset - whole.Offsets[start])], whole.FirstTarget[start..end]);
+            PackedBatch micro = Cut(whole, start, end);
             trainer.Forward(micro, 0.7, keepForBackward: true, MicroModel.Scores(micro));
             trainer.Backward(dLogProb.AsSpan(target, micro.Targets), dEntropy.AsSpan(target, micro.Targets));
             target += micro.Targets;
         }
 
         return All(trainer.Gradient());
+    }
+
+    /// <summary>Some sequences of a batch: one group of them where the batch has groups.</summary>
+    private static PackedBatch Cut(PackedBatch whole, int start, int end) => new(
+        whole.Tokens[whole.Offsets[start]..whole.Offsets[end]], [.. whole.Offsets[start..(end + 1)].Select(offset => offset - whole.Offsets[start])], whole.FirstTarget[start..end],
+        whole.GroupStarts is null ? null : [0, end - start]);
+
+    /// <summary>Groups whose prompts end before, at and after the end of a key block, have one token, or have one completion; completions of no token too.</summary>
+    private static PackedBatch Groups(ModelSpec spec)
+    {
+        (int Prompt, int[] Completions)[] groups = [(5, [7, 1, 0, 64]), (64, [3, 70]), (65, [2, 2, 9]), (1, [4, 5]), (20, [6])];
+        PackedBatch batch = MicroModel.Batch(spec, [.. groups.SelectMany(group => group.Completions.Select(completion => (group.Prompt + completion, group.Prompt)))]);
+        int sequence = 0;
+        int[] starts = [0, .. groups.Select(group => sequence += group.Completions.Length)];
+        for (int group = 0; group < groups.Length; group++)
+        {
+            for (int i = starts[group] + 1; i < starts[group + 1]; i++)
+            {
+                Array.Copy(batch.Tokens, batch.Offsets[starts[group]], batch.Tokens, batch.Offsets[i], groups[group].Prompt);
+            }
+        }
+
+        return batch with { GroupStarts = starts };
     }
 
     private static float[] All(IReadOnlyList<NamedTensor> tensors) => [.. tensors.SelectMany(tensor => tensor.Values.ToArray())];

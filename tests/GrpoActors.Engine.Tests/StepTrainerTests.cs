@@ -55,6 +55,28 @@ public sealed class StepTrainerTests
     }
 
     [Fact]
+    public void Completions_share_their_prompt_in_units_that_the_token_budget_does_not_cut()
+    {
+        PhasePlan plan = Plan("dapo");
+        TrainingBatch batch = Sampled(plan);
+        int[] lengths = [400, 600, 24, 1, 2000, 12];
+        ImmutableArray<TrainingRow> rows = [.. lengths.Select((length, i) => batch.Rows[i < 5 ? 0 : 5] with
+        {
+            Completion = batch.Rows[0].Completion with { Tokens = [.. Enumerable.Repeat(4, length)], LogProbs = [.. Enumerable.Repeat(-1.5f, length)] },
+        })];
+        foreach ((int budget, string batches) in new[] { (1, "3 | 1 | 1 | 1"), (1100, "3,1 | 1 | 1"), (5000, "3,1,1,1") })
+        {
+            var recorder = new RecordingTrainer();
+            new StepTrainer(recorder, Seeds, budget).Train(batch with { Rows = rows }, plan, PromptOf, default, ["fours"], default);
+            Assert.Equal(batches, string.Join(" | ", recorder.Groups));
+        }
+
+        var apart = new RecordingTrainer();
+        new StepTrainer(apart, Seeds, 5000).Train(batch with { Rows = rows }, plan with { Group = plan.Groups with { PrefixSharing = false } }, PromptOf, default, ["fours"], default);
+        Assert.Equal(["none"], apart.Groups);
+    }
+
+    [Fact]
     public void An_adaptive_coefficient_which_the_ledger_holds_does_not_depend_on_the_token_budget()
     {
         PhasePlan plan = Plan("grpo", beta: 0.5, iterations: 3, miniBatches: 2);
@@ -137,6 +159,7 @@ public sealed class StepTrainerTests
     {
         PhasePlan plan = Plan("dapo");
         TrainingBatch batch = Sampled(plan);
+        plan = plan with { Group = plan.Groups with { PrefixSharing = false } };
         var recorder = new RecordingTrainer { PoisonForward = 2 };
         var failed = Assert.Throws<StepFailedException>(() => new StepTrainer(recorder, Seeds, microBatchTokens: 1).Train(batch, plan, PromptOf, default, ["fours"], default));
         Assert.Contains(batch.Rows[2].Id.ToString(), failed.Message, StringComparison.Ordinal);
@@ -227,6 +250,9 @@ public sealed class StepTrainerTests
 
         public List<float> Coefficients { get; } = [];
 
+        /// <summary>Sequences of each group of each forward pass.</summary>
+        public List<string> Groups { get; } = [];
+
         /// <summary>Scored tokens of each update.</summary>
         public List<int> Updates { get; } = [];
 
@@ -234,6 +260,7 @@ public sealed class StepTrainerTests
 
         public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores)
         {
+            Groups.Add(batch.GroupStarts is { } starts ? string.Join(',', starts.Skip(1).Zip(starts, (end, start) => end - start)) : "none");
             Array.Fill(scores.LogProbs, LogProb);
             Array.Fill(scores.Entropies, 1f);
             if (Forwards++ == PoisonForward)

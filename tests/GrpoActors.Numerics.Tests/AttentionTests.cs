@@ -141,6 +141,72 @@ public sealed class AttentionTests
         Sample.SameBits(Joint(dq, dk, dv, qRow, kvRow, tokens), dJoint, "strided");
     }
 
+    [Theory]
+    [InlineData(4, 2, 8, 1)]
+    [InlineData(6, 2, 64, 79)]
+    [InlineData(2, 1, 128, 64)]
+    [InlineData(8, 1, 20, 63)]
+    [InlineData(3, 3, 16, 130)]
+    public void A_shared_prefix_has_the_bits_of_a_repeated_one_and_its_gradient_is_the_sum_of_theirs(int heads, int kvHeads, int n, int prefix)
+    {
+        var shape = new AttentionShape(heads, kvHeads, n);
+        int qRow = heads * n, kvRow = kvHeads * n;
+        int[] lengths = [5, 0, 66, 1, 130];
+        // Prefix and what follows it once, a sequence of its own, a second prefix; and the same with the prefixes repeated.
+        int[] shared = [0, prefix, .. Ends(prefix, lengths), prefix + lengths.Sum() + 9, prefix + lengths.Sum() + 12, prefix + lengths.Sum() + 19];
+        int[] prefixOf = [-1, .. lengths.Select(_ => 0), -1, -1, 7];
+        int[] repeated = [0, .. Ends(0, [.. lengths.Select(length => prefix + length), 9, 10])];
+        int[][] rowsOf = [.. prefixOf.Select((of, s) => (int[])[.. of < 0 ? [] : Rows(shared, of), .. Rows(shared, s)]).Where((_, s) => s is not 0 and not 7)];
+        int tokens = shared[^1];
+        float[] q = Sample.Of(tokens * qRow, 1), k = Sample.Of(tokens * kvRow, 2), v = Sample.Of(tokens * kvRow, 3), gradient = Sample.Of(tokens * qRow, 4);
+        gradient.AsSpan(0, prefix * qRow).Clear(); // queries of the first prefix count in none of its repetitions
+        gradient.AsSpan(shared[7] * qRow, 3 * qRow).Clear();
+        int[] order = [.. rowsOf.SelectMany(rows => rows)];
+        float[] q2 = Picked(q, order, qRow), k2 = Picked(k, order, kvRow), v2 = Picked(v, order, kvRow), gradient2 = Picked(gradient, order, qRow);
+        (float[] o2, float[] lse2) = Forward(shape, repeated, q2, k2, v2, 1);
+        (float[] dq2, float[] dk2, float[] dv2) = Backward(shape, repeated, q2, k2, v2, gradient2, 1);
+        double[] dkSum = new double[k.Length], dvSum = new double[v.Length];
+        for (int row = 0; row < order.Length; row++)
+        {
+            for (int i = 0; i < kvRow; i++)
+            {
+                dkSum[(order[row] * kvRow) + i] += dk2[(row * kvRow) + i];
+                dvSum[(order[row] * kvRow) + i] += dv2[(row * kvRow) + i];
+            }
+        }
+        (float[] Dq, float[] Dk, float[] Dv)? first = null;
+        for (int threads = 1; threads <= 3; threads++)
+        {
+            using var team = new ThreadTeam(threads);
+            float[] o = new float[q.Length], lse = new float[tokens * heads], dq = new float[q.Length], dk = new float[k.Length], dv = new float[v.Length];
+            Attention.Forward(shape, shared, prefixOf, q, qRow, k, v, kvRow, o, lse, team);
+            Sample.SameBits(o2, Picked(o, order, qRow), "o");
+            Sample.SameBits(lse2, Picked(lse, order, heads), "logSumExp");
+            Attention.Backward(shape, shared, prefixOf, q, qRow, k, v, kvRow, o, lse, gradient, dq, dk, dv, new float[Attention.PerReaderFloats(shape, shared, prefixOf)], team);
+            Sample.SameBits(dq2, Picked(dq, order, qRow), "dq");
+            Sample.Near(dkSum, dk, 1e-6, "dk");
+            Sample.Near(dvSum, dv, 1e-6, "dv");
+            first ??= (dq, dk, dv);
+            Sample.SameBits(first.Value.Dk, dk, "dk of threads");
+            Sample.SameBits(first.Value.Dv, dv, "dv of threads");
+        }
+    }
+
+    [Fact]
+    public void A_prefix_has_none_itself()
+    {
+        using var team = new ThreadTeam(1);
+        float[] x = new float[12];
+        foreach (int[] prefixOf in new int[][] { [0, -1], [1, 0], [-1, 2], [-1] })
+            Assert.Throws<ArgumentException>(() => Attention.Forward(new(1, 1, 4), [0, 1, 3], prefixOf, x, 4, x, x, 4, new float[12], new float[3], team));
+    }
+
+    private static IEnumerable<int> Ends(int start, int[] lengths) => lengths.Select(length => start += length);
+
+    private static IEnumerable<int> Rows(int[] offsets, int sequence) => Enumerable.Range(offsets[sequence], offsets[sequence + 1] - offsets[sequence]);
+
+    private static float[] Picked(float[] rows, int[] order, int width) => [.. order.SelectMany(row => rows[(row * width)..((row + 1) * width)])];
+
     private static float[] Joint(float[] q, float[] k, float[] v, int qRow, int kvRow, int tokens)
     {
         int stride = qRow + (2 * kvRow);

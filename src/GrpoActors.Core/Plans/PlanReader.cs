@@ -217,7 +217,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         var group = new GroupPlan(
             groups, generations, completionMax, sampling, phase.Get(Keys.Phase.NumIterations), phase.Get(Keys.Phase.MiniBatches),
             ObjectiveReader.Read(phase, _findings.Dialect, completionMax), 0, RefillExhausted.TrainWhatThereIs,
-            phase.Get(Keys.Phase.DropZeroSpread), phase.Get(Keys.Phase.KeepUnscorable));
+            phase.Get(Keys.Phase.DropZeroSpread), phase.Get(Keys.Phase.KeepUnscorable), phase.Get(Keys.Phase.PrefixSharing));
         group = group with { RefillRounds = phase.Get(Keys.Phase.Refill), RefillExhausted = phase.Get(Keys.Phase.OnRefillExhausted) };
         CheckMiniBatches(phase, group);
         CheckRefill(phase, group, order);

@@ -149,9 +149,10 @@ public sealed record OptimizerPlan(double Beta1, double Beta2, double Epsilon, d
 /// <param name="RefillExhausted">What to do when rounds are used up and the step is short of groups.</param>
 /// <param name="DropZeroSpread">Drop groups whose rewards are all equal (DAPO).</param>
 /// <param name="KeepUnscorable">Keep, with advantage 0, a group with fewer than two scorable completions (dialect trl).</param>
+/// <param name="PrefixSharing">The learner computes a group's prompt once for its completions.</param>
 public sealed record GroupPlan(
     int GroupsPerStep, int NumGenerations, int MaxCompletionLength, SamplingPlan Sampling, int NumIterations, int MiniBatches,
-    ObjectivePlan Objective, int RefillRounds, RefillExhausted RefillExhausted, bool DropZeroSpread, bool KeepUnscorable);
+    ObjectivePlan Objective, int RefillRounds, RefillExhausted RefillExhausted, bool DropZeroSpread, bool KeepUnscorable, bool PrefixSharing = true);
 
 public enum RefillExhausted : byte
 {

@@ -262,6 +262,10 @@ internal static class RunSchema
         public static readonly Setting<int> MiniBatches = new("mini_batches", Count(1), "Slices of a pass, one optimiser update each; divides groups_per_step.")
         { Default = 1, AlsoKnownAs = ["ppo_mini_batch_size", "num_mini_batches", "steps_per_generation"] };
 
+        public static readonly Setting<bool> PrefixSharing = new("prefix_sharing", new FlagForm(),
+            "The learner computes a group's prompt once for its completions, forward and backward. It changes the order of sums, so it belongs to the run's identity; the log-probs are the same bits either way.")
+        { Default = true, AlsoKnownAs = ["use_prefix_grouper", "prefix_grouper"] };
+
         public static readonly Setting<bool> DropZeroSpread = new("drop_zero_spread", new FlagForm(), "Drop groups whose rewards are all equal (DAPO's dynamic sampling, verl's filter_groups).")
         { Default = false, AlsoKnownAs = ["filter_groups", "dynamic_sampling"] };
 
@@ -326,7 +330,7 @@ internal static class RunSchema
         public static readonly Section Grpo = new("grpo phase", "Settings of a phase of kind grpo.",
         [
             GroupsPerStep, NumGenerations, MaxCompletionLength, Temperature, TopK, TopP, MinP, RepetitionPenalty, StopStrings,
-            NumIterations, MiniBatches, Objective, Beta, KlLossType, UseBiasCorrectionKl, Epsilon, EpsilonHigh, Delta, ClipRatioC,
+            NumIterations, MiniBatches, PrefixSharing, Objective, Beta, KlLossType, UseBiasCorrectionKl, Epsilon, EpsilonHigh, Delta, ClipRatioC,
             ImportanceSamplingLevel, LossAggMode, AdvEstimator, ScaleRewards, DropZeroSpread, KeepUnscorable, Refill, OnRefillExhausted,
         ]);
 

@@ -105,7 +105,11 @@ public interface ITrainer : IDisposable
 /// <param name="Tokens">All tokens of all sequences.</param>
 /// <param name="Offsets">Shape [sequences + 1]; sequence i is Tokens[Offsets[i]..Offsets[i+1]].</param>
 /// <param name="FirstTarget">Shape [sequences]: index within the sequence of the first token to score (the prompt's length); every later token is scored too. >= 1.</param>
-public sealed record PackedBatch(int[] Tokens, int[] Offsets, int[] FirstTarget)
+/// <param name="GroupStarts">
+/// Shape [groups + 1]: sequences GroupStarts[g] .. GroupStarts[g+1] - 1 begin with the same prompt, which is computed once for them. Null: nothing is shared.
+/// Log-probs do not depend on it; gradients do, in the order of their sums.
+/// </param>
+public sealed record PackedBatch(int[] Tokens, int[] Offsets, int[] FirstTarget, int[]? GroupStarts = null)
 {
     public int Sequences => FirstTarget.Length;
 

@@ -6,7 +6,7 @@ namespace GrpoActors.Engine.Cpu;
 /// <summary>Forward and backward of a packed micro-batch. Activations lie in buffers that grow to the largest micro-batch and are then reused.</summary>
 /// <remarks>
 /// Bytes that T tokens take, L layers: 4 T (L (4 D + (H + 2K) N + H N + 3 F + H + 2) + 3 D); the backward pass adds 4 T (4 D + (H + 2K) N + H N + 3 F),
-/// a norm of q and k 4 T L (H + K) (N + 1). Logits come on top, at most 16 MB or one row.
+/// a norm of q and k 4 T L (H + K) (N + 1). Logits come on top, at most 16 MB or one row; a prompt of P tokens shared by G sequences 8 G (P - 1) K N.
 /// </remarks>
 internal sealed class TransformerPass : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class TransformerPass : IDisposable
     private readonly LayerActivations[] _kept;
     private readonly LayerActivations _passing = new();
     private readonly FloatBuffer _final = new();
-    private readonly FloatBuffer _dStream = new(), _dNormed = new(), _dQkv = new(), _dAttended = new(), _dGateUp = new(), _dActivated = new();
+    private readonly FloatBuffer _dStream = new(), _dNormed = new(), _dQkv = new(), _dAttended = new(), _dGateUp = new(), _dActivated = new(), _perReader = new();
     private readonly Head _head;
     private float _temperature;
     private bool _hasKept;
@@ -68,7 +68,7 @@ internal sealed class TransformerPass : IDisposable
             layer, x_TD, Input.Positions, at.Normed.AtLeast(tokens, d), at.InvRms.AtLeast(tokens), qkv_TE,
             norms ? at.RawHeads.AtLeast(tokens, q + kv) : [], norms ? at.InvRmsHeads.AtLeast(tokens, _layers.Heads + _layers.KeyValueHeads) : []);
         Attention.Forward(
-            _layers.Shape, Input.Offsets, qkv_TE, qkv, Columns(qkv_TE, q), Columns(qkv_TE, q + kv), qkv, attended_TQ, at.LogSumExp.AtLeast(tokens, _layers.Heads), _layers.Team);
+            _layers.Shape, Input.Offsets, Input.Prefixes, qkv_TE, qkv, Columns(qkv_TE, q), Columns(qkv_TE, q + kv), qkv, attended_TQ, at.LogSumExp.AtLeast(tokens, _layers.Heads), _layers.Team);
         _layers.AfterAttention(
             layer, x_TD, attended_TQ, tokens, at.Middle.AtLeast(tokens, d), at.MiddleNormed.AtLeast(tokens, d), at.MiddleInvRms.AtLeast(tokens),
             at.GateUp.AtLeast(tokens, 2 * f), at.Activated.AtLeast(tokens, f), next_TD);
@@ -134,8 +134,8 @@ internal sealed class TransformerPass : IDisposable
         Gemm.WeightGradient(dStream_TD, d, attended_TQ, q, gradient[layout.Output], d, q, tokens, team);
         Gemm.InputGradient(dStream_TD, layer.Output, dAttended_TQ, team);
         Attention.Backward(
-            _layers.Shape, Input.Offsets, qkv_TE, qkv, Columns(qkv_TE, q), Columns(qkv_TE, q + kv), qkv, attended_TQ, at.LogSumExp.AtLeast(tokens, _layers.Heads), dAttended_TQ,
-            dQkv_TE, Columns(dQkv_TE, q), Columns(dQkv_TE, q + kv), team);
+            _layers.Shape, Input.Offsets, Input.Prefixes, qkv_TE, qkv, Columns(qkv_TE, q), Columns(qkv_TE, q + kv), qkv, attended_TQ, at.LogSumExp.AtLeast(tokens, _layers.Heads), dAttended_TQ,
+            dQkv_TE, Columns(dQkv_TE, q), Columns(dQkv_TE, q + kv), _perReader.AtLeast(Attention.PerReaderFloats(_layers.Shape, Input.Offsets, Input.Prefixes)), team);
         Rope.Backward(dQkv_TE, qkv, _layers.Heads + _layers.KeyValueHeads, _layers.N, Input.Positions, _layers.Rotary.Cos_PN2, _layers.Rotary.Sin_PN2, team);
         if (layout.QNorm is not null)
         {
@@ -159,7 +159,7 @@ internal sealed class TransformerPass : IDisposable
             at.Dispose();
         }
 
-        foreach (FloatBuffer buffer in new[] { _final, _dStream, _dNormed, _dQkv, _dAttended, _dGateUp, _dActivated })
+        foreach (FloatBuffer buffer in new[] { _final, _dStream, _dNormed, _dQkv, _dAttended, _dGateUp, _dActivated, _perReader })
         {
             buffer.Dispose();
         }

@@ -3,6 +3,12 @@ namespace GrpoActors.Engine.Training;
 /// <summary>How sequences are laid together for one forward and backward pass.</summary>
 public static class MicroBatches
 {
+    /// <summary>
+    /// Completions of a group share the computation of their prompt in units: as many as together have this many tokens, or as many as the prompt where that has more;
+    /// at least one. A constant, because the cut into units shows in the bits of the gradient; micro-batches are whole units.
+    /// </summary>
+    public const int UnitTokensMax = 1024;
+
     public delegate ReadOnlySpan<int> TokensOf(int sequence);
 
     /// <summary>Consecutive sequences up to the token budget, at least one each.</summary>
@@ -29,7 +35,8 @@ public static class MicroBatches
 
     /// <summary>Lays sequences end to end.</summary>
     /// <param name="tailOf">Tokens that follow those of <paramref name="headOf"/>; null where there are none.</param>
-    public static PackedBatch Pack(int sequences, TokensOf headOf, TokensOf? tailOf, Func<int, int> firstTargetOf)
+    /// <param name="groupStarts">As <see cref="PackedBatch"/> has them.</param>
+    public static PackedBatch Pack(int sequences, TokensOf headOf, TokensOf? tailOf, Func<int, int> firstTargetOf, int[]? groupStarts = null)
     {
         int[] offsets = new int[sequences + 1], firstTargets = new int[sequences];
         for (int i = 0; i < sequences; i++)
@@ -49,6 +56,6 @@ public static class MicroBatches
             }
         }
 
-        return new PackedBatch(tokens, offsets, firstTargets);
+        return new PackedBatch(tokens, offsets, firstTargets, groupStarts);
     }
 }

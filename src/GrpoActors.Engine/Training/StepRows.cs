@@ -9,10 +9,13 @@ internal sealed class StepRows
 {
     private readonly ImmutableArray<TrainingRow> _rows;
     private readonly int[][] _prompts;
+    private readonly bool _sharesPrefixes;
 
-    public StepRows(ImmutableArray<TrainingRow> rows, Func<long, int[]> prompts, double temperature)
+    /// <param name="sharesPrefixes">The prompt of a group is computed once for its completions.</param>
+    public StepRows(ImmutableArray<TrainingRow> rows, Func<long, int[]> prompts, double temperature, bool sharesPrefixes)
     {
         _rows = rows;
+        _sharesPrefixes = sharesPrefixes;
         Temperature = temperature;
         _prompts = new int[rows.Length][];
         Starts = new int[rows.Length + 1];
@@ -52,9 +55,6 @@ internal sealed class StepRows
     /// <summary>Log-probs under the weights that the step starts from; shape [Tokens], or null where the objective needs none.</summary>
     public float[]? Proximal { get; set; }
 
-    /// <summary>Prompt and completion together.</summary>
-    public int Length(int row) => _prompts[row].Length + _rows[row].Completion.Tokens.Length;
-
     public double Advantage(int row) => _rows[row].Advantage;
 
     public ReadOnlySpan<float> Behaviour(int row) => _rows[row].Completion.LogProbs.AsSpan();
@@ -78,6 +78,55 @@ internal sealed class StepRows
             : $"{groups.Count} groups from {groups[0]} to {groups[^1]}";
     }
 
-    public PackedBatch Pack(ReadOnlyMemory<int> rows)
-        => MicroBatches.Pack(rows.Length, i => _prompts[rows.Span[i]], i => _rows[rows.Span[i]].Completion.Tokens.AsSpan(), i => _prompts[rows.Span[i]].Length);
+    /// <summary>Rows in this order as micro-batches of whole units (<see cref="MicroBatches.UnitTokensMax"/>) up to the token budget; without sharing a unit is one row.</summary>
+    public MicroBatch[] Cut(int[] order, int tokensMax)
+    {
+        List<int> units = Units(order);
+        int Length(int unit) => _prompts[order[units[unit]]].Length + order[units[unit]..units[unit + 1]].Sum(row => _rows[row].Completion.Tokens.Length);
+        return
+        [
+            .. MicroBatches.Cut(units.Count - 1, Length, tokensMax).Select(cut =>
+            {
+                int start = units[cut.Start];
+                int[] groupStarts = [.. units.GetRange(cut.Start, cut.Count + 1).Select(unit => unit - start)];
+                return new MicroBatch(start, order.AsMemory(start, groupStarts[^1]), groupStarts);
+            }),
+        ];
+    }
+
+    public PackedBatch Pack(in MicroBatch micro)
+    {
+        ReadOnlyMemory<int> rows = micro.Rows;
+        return MicroBatches.Pack(
+            rows.Length, i => _prompts[rows.Span[i]], i => _rows[rows.Span[i]].Completion.Tokens.AsSpan(), i => _prompts[rows.Span[i]].Length, _sharesPrefixes ? micro.UnitStarts : null);
+    }
+
+    /// <summary>Where units begin in an order of rows, and the end of the last.</summary>
+    private List<int> Units(int[] order)
+    {
+        var starts = new List<int>();
+        int tokens = 0;
+        for (int i = 0; i < order.Length; i++)
+        {
+            TrainingRow row = _rows[order[i]];
+            int length = row.Completion.Tokens.Length;
+            bool joins = _sharesPrefixes && i > 0 && _rows[order[i - 1]].Id.Group == row.Id.Group
+                && tokens + length <= Math.Max(MicroBatches.UnitTokensMax, _prompts[order[i]].Length);
+            if (!joins)
+            {
+                starts.Add(i);
+                tokens = 0;
+            }
+
+            tokens += length;
+        }
+
+        starts.Add(order.Length);
+        return starts;
+    }
 }
+
+/// <summary>Rows of one forward and backward pass.</summary>
+/// <param name="Start">Place of the first in the order that was cut.</param>
+/// <param name="UnitStarts">Shape [units + 1]: rows UnitStarts[u] .. UnitStarts[u+1] - 1 share their prompt.</param>
+internal readonly record struct MicroBatch(int Start, ReadOnlyMemory<int> Rows, int[] UnitStarts);

@@ -17,7 +17,7 @@ public sealed class StepFailedException(string message, Exception? cause = null)
 /// <summary>Runs one step on any trainer. A function of the batch, the plan and the trainer's state alone.</summary>
 /// <remarks>
 /// <code>
-/// step = num_iterations passes x mini_batches slices (one optimiser update each) x micro-batches (token budget)
+/// step = num_iterations passes x mini_batches slices (one optimiser update each) x micro-batches (token budget) of units (completions that share their prompt)
 /// </code>
 /// Normalisers are those of the whole mini-batch, so the cut into micro-batches changes nothing. With several mini-batches the order of the groups is a
 /// keyed permutation (seed, step, pass); with one, it is the batch's own. Not thread-safe.
@@ -49,7 +49,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             return Empty(batch, policy, metrics);
         }
 
-        var rows = new StepRows(batch.Rows, prompts, plan.Sampling.Temperature);
+        var rows = new StepRows(batch.Rows, prompts, plan.Sampling.Temperature, plan.PrefixSharing);
         Run run = new(objective, rows, phase.Optimizer, inputs.LearningRate, metrics, cancellation);
         ScoreBeforeTheStep(run);
         Digest? update = null;
@@ -145,10 +145,10 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
     {
         StepRows rows = run.Rows;
         int[] all = [.. Enumerable.Range(0, rows.Count)];
-        foreach ((int start, int count) in MicroBatches.Cut(rows.Count, rows.Length, microBatchTokens))
+        foreach (MicroBatch micro in rows.Cut(all, microBatchTokens))
         {
             run.Cancellation.ThrowIfCancellationRequested();
-            PackedBatch packed = rows.Pack(all.AsMemory(start, count));
+            PackedBatch packed = rows.Pack(micro);
             TokenScores scores = _buffers.Current(packed.Targets);
             if (byReference)
             {
@@ -159,7 +159,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
                 trainer.Forward(packed, rows.Temperature, keepForBackward: false, scores);
             }
 
-            scores.LogProbs.AsSpan(0, packed.Targets).CopyTo(logProbs.AsSpan(rows.Starts[start]));
+            scores.LogProbs.AsSpan(0, packed.Targets).CopyTo(logProbs.AsSpan(rows.Starts[micro.Start]));
         }
     }
 
@@ -168,8 +168,8 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
     {
         StepRows rows = run.Rows;
         int[] order = sliceRows.ToArray();
-        (int Start, int Count)[] cut = [.. MicroBatches.Cut(order.Length, i => rows.Length(order[i]), microBatchTokens)];
-        StepTotals totals = Survey(run, order, cut);
+        MicroBatch[] cut = rows.Cut(order, microBatchTokens);
+        StepTotals totals = Survey(run, cut);
         if (totals.Tokens == 0)
         {
             return null;
@@ -177,14 +177,13 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
 
         var sums = new ObjectiveSums(run.Objective);
         var mismatch = new SamplerMismatch();
-        foreach ((int start, int count) in cut)
+        foreach (MicroBatch micro in cut)
         {
             run.Cancellation.ThrowIfCancellationRequested();
-            ReadOnlyMemory<int> micro = order.AsMemory(start, count);
             PackedBatch packed = rows.Pack(micro);
             TokenScores scores = _buffers.Current(packed.Targets);
             trainer.Forward(packed, rows.Temperature, keepForBackward: true, scores);
-            Gathered gathered = Gather(rows, micro.Span, packed.Targets);
+            Gathered gathered = Gather(rows, micro.Rows.Span, packed.Targets);
             if (isFirst)
             {
                 mismatch.Add(scores.LogProbs.AsSpan(0, packed.Targets), gathered.Behaviour);
@@ -194,11 +193,11 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             Span<float> dEntropy = run.Objective.NeedsEntropyGradient ? _buffers.EntropyGradient(packed.Targets) : [];
             try
             {
-                Objective.Evaluate(run.Objective, Batch(run.Objective, gathered, scores, start), totals, dLogProb, dEntropy, sums);
+                Objective.Evaluate(run.Objective, Batch(run.Objective, gathered, scores, micro.Start), totals, dLogProb, dEntropy, sums);
             }
             catch (NonFiniteTokenException found)
             {
-                throw new StepFailedException($"Completion {rows.IdOf(order[start + found.Row])}: {found.Message}", found);
+                throw new StepFailedException($"Completion {rows.IdOf(micro.Rows.Span[found.Row])}: {found.Message}", found);
             }
 
             trainer.Backward(dLogProb, dEntropy);
@@ -214,14 +213,13 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
         return result.Weights;
     }
 
-    private StepTotals Survey(Run run, int[] order, (int Start, int Count)[] cut)
+    private StepTotals Survey(Run run, MicroBatch[] cut)
     {
         var survey = new StepSurvey(run.Objective);
-        foreach ((int start, int count) in cut)
+        foreach (MicroBatch micro in cut)
         {
-            ReadOnlyMemory<int> micro = order.AsMemory(start, count);
             TokenScores scores = default;
-            int targets = micro.Span.ToArray().Sum(row => run.Rows.Starts[row + 1] - run.Rows.Starts[row]);
+            int targets = micro.Rows.ToArray().Sum(row => run.Rows.Starts[row + 1] - run.Rows.Starts[row]);
             if (run.Objective.NeedsWholeUpdate)
             {
                 run.Cancellation.ThrowIfCancellationRequested();
@@ -231,11 +229,11 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
 
             try
             {
-                survey.Add(Batch(run.Objective, Gather(run.Rows, micro.Span, targets), scores, start));
+                survey.Add(Batch(run.Objective, Gather(run.Rows, micro.Rows.Span, targets), scores, micro.Start));
             }
             catch (NonFiniteTokenException found)
             {
-                throw new StepFailedException($"Completion {run.Rows.IdOf(order[start + found.Row])}: {found.Message}", found);
+                throw new StepFailedException($"Completion {run.Rows.IdOf(micro.Rows.Span[found.Row])}: {found.Message}", found);
             }
         }
 
