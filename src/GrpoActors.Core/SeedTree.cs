@@ -17,6 +17,8 @@ public enum SeedPurpose : byte
     Evaluation = 3,
     /// <summary>The order of a step's groups in its passes; counter as PromptOrder, with step and pass.</summary>
     BatchOrder = 4,
+    /// <summary>The tokens that clip-cov leaves out of an update; counter: step low, step high, update within the step, 0.</summary>
+    TokenDraw = 5,
 }
 
 /// <summary>Keys of all random numbers of a run: key = first 64 bits (big-endian) of SHA-256(run seed as int64 LE, purpose in UTF-8, phase as int32 LE).</summary>
@@ -36,6 +38,14 @@ public readonly record struct SeedTree(ulong RunSeed)
         Key(SeedPurpose.Sampling, group.Phase),
         (uint)group.Ordinal,
         (uint)(group.Ordinal >> 32) | (group.Stream == GroupStream.Refill ? 0x8000_0000u : 0u));
+
+    /// <summary>Keys one draw of tokens: 64 bits of the purpose's stream.</summary>
+    /// <param name="update">Of the step, from 0.</param>
+    public ulong TokenDraw(int phase, long step, uint update)
+    {
+        PhiloxBlock block = Philox.Block(Key(SeedPurpose.TokenDraw, phase), (uint)step, (uint)(step >> 32), update, 0);
+        return ((ulong)block.Word1 << 32) | block.Word0;
+    }
 
     /// <summary>The stream that an evaluation problem's tokens are drawn from (words 0 and 1: problem, sample).</summary>
     public CounterRandom Evaluation(int phase, uint problem, uint sample) => new(Key(SeedPurpose.Evaluation, phase), problem, sample);

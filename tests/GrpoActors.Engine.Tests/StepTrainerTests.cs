@@ -288,6 +288,8 @@ public sealed class StepTrainerTests
 
         public void KeepReference() => throw new NotSupportedException();
 
+        public void MixReference(double share) => throw new NotSupportedException();
+
         public PolicyWeights Publish(PolicyVersion version, Digest policy) => throw new NotSupportedException();
 
         public TrainerState Capture() => throw new NotSupportedException();

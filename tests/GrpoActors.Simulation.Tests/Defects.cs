@@ -280,6 +280,8 @@ internal class TrainerDecorator(ITrainer trainer) : ITrainer
 
     public virtual void KeepReference() => trainer.KeepReference();
 
+    public virtual void MixReference(double share) => trainer.MixReference(share);
+
     public PolicyWeights Publish(PolicyVersion version, Digest policy) => trainer.Publish(version, policy);
 
     public TrainerState Capture() => trainer.Capture();

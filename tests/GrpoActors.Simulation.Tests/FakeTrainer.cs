@@ -79,6 +79,14 @@ internal sealed class FakeTrainer(IReadOnlyList<NamedTensor> start, bool diverge
 
     public void KeepReference() => reference = weights;
 
+    public void MixReference(double share)
+    {
+        Span<byte> mix = stackalloc byte[8 + Digest.ByteLength];
+        BinaryPrimitives.WriteDoubleLittleEndian(mix, share);
+        weights.CopyTo(mix[8..]);
+        reference = (reference ?? throw new InvalidOperationException("No reference was kept.")).Then(mix);
+    }
+
     public PolicyWeights Publish(PolicyVersion version, Digest policy) => new(version, policy, TensorsOf("w", weights));
 
     public TrainerState Capture() => new(TensorsOf("w", weights), TensorsOf("w.m", moments), updates, reference is { } kept ? TensorsOf("w", kept) : null);

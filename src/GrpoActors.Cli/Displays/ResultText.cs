@@ -59,7 +59,7 @@ internal static class ResultText
     {
         RunEnd.Completed => "complete",
         RunEnd.TooManyEmptySteps => "ended: too many steps in a row without a trainable token",
-        RunEnd.RefillExhausted => "ended: the refill rounds were used up",
+        RunEnd.RefillExhausted => "ended: so many groups were dropped that a step could not be filled within refill and max_num_gen_batches",
         RunEnd.SentinelTripped => "ended by a sentinel",
         _ => "ended: too many rollbacks",
     };

@@ -97,6 +97,23 @@ public sealed record AdvantagePlan
         _ => true,
     };
 
+    /// <summary>What the estimator needs and neither rewards nor a reference policy tell; null: nothing.</summary>
+    public string? Missing => Estimator switch
+    {
+        AdvantageEstimator.ReMax => "the reward of a greedy completion of each prompt",
+        AdvantageEstimator.Gae => "a value function",
+        AdvantageEstimator.ProcessSupervision => "rewards of single steps within a completion",
+        _ => null,
+    };
+
+    /// <summary><see cref="Epsilon"/> enters the result.</summary>
+    public bool DividesByDeviation => Estimator switch
+    {
+        AdvantageEstimator.Grpo or AdvantageEstimator.PassAtK or AdvantageEstimator.ProcessSupervision => Scale != AdvantageScale.None,
+        AdvantageEstimator.Gdpo => true,
+        _ => false,
+    };
+
     /// <summary>The dialect's own estimator with its epsilon and singleton rule.</summary>
     public static AdvantagePlan Trl { get; } = new();
 

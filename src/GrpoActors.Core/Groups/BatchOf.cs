@@ -13,22 +13,20 @@ public static class BatchOf
     public static TrainingBatch Step(RunState run, StepInputs inputs)
     {
         var rows = ImmutableArray.CreateBuilder<TrainingRow>();
-        var groupOfRow = new List<int>();
-        for (int index = 0; index < inputs.Groups.Length; index++)
+        foreach (GroupId id in inputs.Groups)
         {
-            GroupState group = run.Groups[inputs.Groups[index]];
+            GroupState group = run.Groups[id];
             foreach (ScoredCompletion scored in group.Completions)
             {
                 ImmutableArray<double> byFunction = [.. scored.Outcomes.Select(outcome => outcome is ScoreOutcome.Scored x ? x.Reward : double.NaN)];
                 rows.Add(new TrainingRow(
                     new CompletionId(group.Id, scored.Completion.Index), group.Row, group.Version, scored.Completion, scored.Reward(run.Plan.RewardWeights), byFunction, 0));
-                groupOfRow.Add(index);
             }
         }
 
         if (rows.Count > 0)
         {
-            double[] advantages = Advantages(run.Plan.Phases[inputs.Phase].Groups.Objective.Advantages, rows, [.. groupOfRow], [.. run.Plan.RewardWeights]);
+            double[] advantages = Advantages(run.Plan.Phases[inputs.Phase].Groups.Objective.Advantages, rows, run.Plan.RewardWeights);
             for (int i = 0; i < rows.Count; i++)
             {
                 rows[i] = rows[i] with { Advantage = advantages[i] };
@@ -39,33 +37,33 @@ public static class BatchOf
         return new TrainingBatch(inputs, batch, DigestOf(inputs, batch));
     }
 
-    /// <summary>One number a row. An unscorable row gets 0 and enters no mean; what an estimator whitens over tokens is constant in each row.</summary>
-    /// <exception cref="ArgumentException">The estimator needs more than rewards and lengths: no plan that was checked has one.</exception>
-    private static double[] Advantages(AdvantagePlan plan, IReadOnlyList<TrainingRow> rows, int[] groups, double[] weights)
+    /// <summary>One number a row; 0 where the trainer finishes what has one number a token. What an estimator whitens over tokens is constant in each row.</summary>
+    /// <exception cref="ArgumentException">The estimator needs what a run does not have: no plan that was checked has one.</exception>
+    private static double[] Advantages(AdvantagePlan plan, IReadOnlyList<TrainingRow> rows, IReadOnlyList<double> weights)
     {
+        if (plan.Missing is { } missing)
+        {
+            throw new ArgumentException($"Advantages by {plan.Estimator} need {missing}.");
+        }
+
         if (!plan.FollowsFromRewards)
         {
-            throw new ArgumentException($"Advantages by {plan.Estimator} need more than a step's rewards and lengths.");
+            return new double[rows.Count];
         }
 
-        int[] starts = new int[rows.Count + 1];
-        for (int i = 0; i < rows.Count; i++)
+        AdvantageResult result = StepAdvantages.Of(plan, rows, weights);
+        if (!result.PerToken)
         {
-            starts[i + 1] = starts[i] + rows[i].Completion.Tokens.Length;
+            return result.Advantages;
         }
 
-        bool[] scorable = [.. rows.Select(row => row.Reward is not null)];
-        AdvantageResult result = AdvantageEstimation.Estimate(plan, new AdvantageInputs
+        var advantages = new double[rows.Count];
+        for (int i = 0, start = 0; i < rows.Count; start += rows[i++].Completion.Tokens.Length)
         {
-            RowStarts = starts,
-            Mask = scorable.All(known => known) ? [] : [.. rows.SelectMany((row, i) => Enumerable.Repeat(scorable[i], row.Completion.Tokens.Length))],
-            Groups = groups,
-            Rewards = [.. rows.Select(row => row.Reward ?? double.NaN)],
-            Scorable = scorable,
-            RewardColumns = [.. weights.Select((_, k) => rows.Select(row => row.Reward is null ? double.NaN : row.RewardsByFunction[k]).ToArray())],
-            RewardWeights = weights,
-        });
-        return result.PerToken ? [.. rows.Select((_, i) => result.Advantages[starts[i]])] : result.Advantages;
+            advantages[i] = rows[i].Completion.Tokens.Length == 0 ? 0 : result.Advantages[start];
+        }
+
+        return advantages;
     }
 
     private static Digest DigestOf(StepInputs inputs, ImmutableArray<TrainingRow> rows)

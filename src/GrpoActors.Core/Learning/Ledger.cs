@@ -125,6 +125,10 @@ internal sealed class LedgerRecord
         Add(adaptive.KlCoefficient);
         Add(adaptive.EntropyCoefficient);
         Add(adaptive.LearningRateScale);
+        if (adaptive.LastEntropy is { } entropy) // the plan, which opens the chain, says whether it is there
+        {
+            Add(entropy);
+        }
     }
 
     public void Add(StepInputs inputs)

@@ -117,4 +117,5 @@ public sealed record SentinelHistory(double? SmoothedReward, double? BestReward,
 }
 
 /// <summary>A version that a rollback may return to.</summary>
-public sealed record RollbackPoint(long Step, Digest Policy);
+/// <param name="Reference">As in <see cref="StepInputs.ReferenceVersion"/>.</param>
+public sealed record RollbackPoint(long Step, Digest Policy, PolicyVersion? Reference);

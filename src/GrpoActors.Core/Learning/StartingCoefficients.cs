@@ -6,6 +6,6 @@ namespace GrpoActors.Core.Learning;
 public static class StartingCoefficients
 {
     public static AdaptiveState Of(PhasePlan phase) => phase.Group is { } group
-        ? new AdaptiveState(group.Objective.Kl.Coefficient, group.Objective.Entropy.Coefficient, 1)
+        ? new AdaptiveState(group.Objective.KlCoefficient, group.Objective.Entropy.Coefficient, 1, group.Objective.AdaptiveEntropy is null ? null : double.PositiveInfinity)
         : AdaptiveState.Neutral;
 }

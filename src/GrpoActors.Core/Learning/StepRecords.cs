@@ -11,8 +11,10 @@ public enum PhaseKind : byte
 }
 
 /// <summary>Coefficients that move from step to step.</summary>
-/// <param name="KlCoefficient">TRL: beta.</param>
-public sealed record AdaptiveState(double KlCoefficient, double EntropyCoefficient, double LearningRateScale)
+/// <param name="KlCoefficient">TRL: beta. Of the penalty in the reward where the objective has one there, else of the one in the loss.</param>
+/// <param name="EntropyCoefficient">TRL: entropy_coef.</param>
+/// <param name="LastEntropy">Mean entropy of the step before, which says whether an adaptive bonus applies; infinity before the first; null where the coefficient does not adapt.</param>
+public sealed record AdaptiveState(double KlCoefficient, double EntropyCoefficient, double LearningRateScale, double? LastEntropy = null)
 {
     public static AdaptiveState Neutral { get; } = new(0, 0, 1);
 }
@@ -24,7 +26,7 @@ public sealed record AdaptiveState(double KlCoefficient, double EntropyCoefficie
 /// <param name="PassedOver">Arrival order: kept groups that were too old when their turn came.</param>
 /// <param name="PrimaryCursor">Next primary ordinal.</param>
 /// <param name="LearningRate">Of every optimiser update of this step.</param>
-/// <param name="ReferenceVersion">The version of the reference policy; null where the phase has none.</param>
+/// <param name="ReferenceVersion">The version at which the reference policy was kept, or last drawn to the policy; null where the phase has none.</param>
 public sealed record StepInputs(
     long Step, int Phase, PhaseKind Kind, ImmutableArray<GroupId> Groups, long FirstExample, int Examples, ImmutableArray<GroupId> PassedOver,
     long PrimaryCursor, long RefillCursor, double LearningRate, AdaptiveState Adaptive, PolicyVersion? ReferenceVersion);

@@ -10,5 +10,6 @@ public sealed record TrainingBatch(StepInputs Inputs, ImmutableArray<TrainingRow
 
 /// <param name="Row">Data row of the prompt.</param>
 /// <param name="Reward">Null: unscorable; its advantage is 0.</param>
+/// <param name="Advantage">From the rewards alone. A penalty in the reward, and what differs from token to token, the trainer adds: both follow from this batch and its own state.</param>
 /// <param name="RewardsByFunction">Shape [rewards]; NaN marks a reward that abstained or failed.</param>
 public sealed record TrainingRow(CompletionId Id, long Row, PolicyVersion Version, Completion Completion, double? Reward, ImmutableArray<double> RewardsByFunction, double Advantage);

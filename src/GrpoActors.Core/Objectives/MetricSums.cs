@@ -13,6 +13,8 @@ internal sealed class MetricSums(ObjectivePlan plan)
 
     public double Kl => kl;
 
+    public double Entropy => entropy;
+
     public double Tokens => tokens;
 
     /// <summary>Sampler against trainer.</summary>
@@ -111,6 +113,8 @@ internal sealed class MetricSums(ObjectivePlan plan)
             m.Mean("kl", kl, tokens);
         if (withEntropy)
             m.Mean("entropy", entropy, tokens);
+        if (plan.Entropy.Coefficient != 0 || plan.AdaptiveEntropy is not null)
+            m.Max("entropy_coef", plan.Entropy.Coefficient);
         double count = rowLevel ? rows : tokens;
         switch (plan.Surrogate)
         {

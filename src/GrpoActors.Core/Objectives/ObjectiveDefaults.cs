@@ -61,6 +61,9 @@ public static class ObjectiveDefaults
         Range("ref_model_mixup_alpha", o.RefModelMixupAlpha, x => x is > 0 and <= 1, "above 0 and at most 1");
         Range("ref_model_sync_steps", o.RefModelSyncSteps, x => x > 0, "above 0");
         Range("advantage_clip", o.AdvantageClip, x => x > 0, "above 0");
+        Range("advantage_epsilon", o.AdvantageEpsilon, x => x >= 0, "at least 0");
+        Range("gamma", o.Gamma, x => x is >= 0 and <= 1, "from 0 to 1");
+        Range("lam", o.Lam, x => x is >= 0 and <= 1, "from 0 to 1");
         Range("dro_beta", o.DroBeta, x => x > 0, "above 0");
         Range("max_completion_length", o.MaxCompletionLength, x => x > 0, "above 0");
     }
@@ -134,7 +137,16 @@ public static class ObjectiveDefaults
             "dr_grpo" when dialect != Dialect.Trl => plan with { Scale = AdvantageScale.None },
             _ => plan,
         };
-        return plan with { Scale = o.ScaleRewards ?? plan.Scale, ClipAt = o.AdvantageClip };
+        return plan with
+        {
+            Estimator = o.AdvEstimator ?? plan.Estimator,
+            Scale = o.ScaleRewards ?? plan.Scale,
+            Epsilon = o.AdvantageEpsilon ?? plan.Epsilon,
+            PopulationDeviation = o.PopulationStd ?? plan.PopulationDeviation,
+            Gamma = o.Gamma ?? plan.Gamma,
+            Lambda = o.Lam ?? plan.Lambda,
+            ClipAt = o.AdvantageClip,
+        };
     }
 
     private static AggregationPart AggregationOf(Dialect dialect, string name, ObjectiveOptions o, bool policy)
@@ -197,6 +209,20 @@ public static class ObjectiveDefaults
             LogClamp = verl ? 20 : double.PositiveInfinity,
             BatchNormalised = o.ImportanceSamplingBatchNormalize ?? false,
         };
+    }
+
+    /// <summary>Why <c>rollout_rs</c> and <c>rollout_rs_threshold</c> do not fit together; null: they do.</summary>
+    internal static string? ProblemOfRejections(ObjectiveOptions o)
+    {
+        try
+        {
+            RejectionsOf(o);
+            return null;
+        }
+        catch (ArgumentException problem)
+        {
+            return $"is \"{o.RolloutRsThreshold}\": {problem.Message}";
+        }
     }
 
     private static ImmutableArray<RejectionPart> RejectionsOf(ObjectiveOptions o)

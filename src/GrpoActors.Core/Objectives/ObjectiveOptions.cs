@@ -145,4 +145,19 @@ public sealed record ObjectiveOptions
 
     /// <summary>Bound of the advantages, ours; none by default.</summary>
     public double? AdvantageClip { get; init; }
+
+    /// <summary>verl <c>adv_estimator</c>.</summary>
+    public AdvantageEstimator? AdvEstimator { get; init; }
+
+    /// <summary>Added to a deviation before dividing; TRL 1e-4, verl 1e-6.</summary>
+    public double? AdvantageEpsilon { get; init; }
+
+    /// <summary>Deviations divide by n (TRL's asynchronous trainer) instead of n - 1; ours.</summary>
+    public bool? PopulationStd { get; init; }
+
+    /// <summary>verl <c>gamma</c>; 1.</summary>
+    public double? Gamma { get; init; }
+
+    /// <summary>verl <c>lam</c>; 1.</summary>
+    public double? Lam { get; init; }
 }

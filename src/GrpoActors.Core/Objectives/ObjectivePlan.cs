@@ -48,18 +48,25 @@ public sealed record ObjectivePlan
     /// <summary>A KL penalty in the reward; null is none.</summary>
     public KlInRewardPart? KlInReward { get; init; }
 
-    /// <summary>Moves <see cref="KlPart.Coefficient"/> from update to update; null keeps it.</summary>
+    /// <summary>Moves <see cref="KlCoefficient"/> from step to step; null keeps it.</summary>
     public AdaptiveKlPart? AdaptiveKl { get; init; }
 
-    /// <summary>Moves <see cref="EntropyPart.Coefficient"/> from update to update; null keeps it.</summary>
+    /// <summary>Moves <see cref="EntropyPart.Coefficient"/> from step to step; null keeps it.</summary>
     public AdaptiveEntropyPart? AdaptiveEntropy { get; init; }
 
     /// <summary>Frozen by default.</summary>
     public ReferenceRule Reference { get; init; } = ReferenceRule.Frozen;
 
-    /// <summary>The same plan with the coefficients of this update, when they move.</summary>
-    public ObjectivePlan With(double klCoefficient, double entropyCoefficient) =>
-        this with { Kl = Kl with { Coefficient = klCoefficient }, Entropy = Entropy with { Coefficient = entropyCoefficient } };
+    /// <summary>The coefficient that may move: of the penalty in the reward where there is one (verl's <c>kl_ctrl</c>), else of the one in the loss.</summary>
+    public double KlCoefficient => KlInReward?.Coefficient ?? Kl.Coefficient;
+
+    /// <summary>The same plan with the coefficients of this step, when they move.</summary>
+    public ObjectivePlan With(double klCoefficient, double entropyCoefficient) => this with
+    {
+        Kl = KlInReward is null ? Kl with { Coefficient = klCoefficient } : Kl,
+        KlInReward = KlInReward is null ? null : KlInReward with { Coefficient = klCoefficient },
+        Entropy = Entropy with { Coefficient = entropyCoefficient },
+    };
 
     /// <summary>True when current log-probs or entropies of the whole update decide what a single token gets: survey after a forward pass of all micro-batches.</summary>
     public bool NeedsWholeUpdate => Surrogate is Surrogate.KlCov or Surrogate.ClipCov || Entropy.TopQuantile < 1;

@@ -65,6 +65,10 @@ public static class ObjectiveSettings
         ["sync_ref_model"] = (o, v) => o with { SyncRefModel = v.GetBoolean() },
         ["ref_model_mixup_alpha"] = (o, v) => o with { RefModelMixupAlpha = v.GetDouble() },
         ["ref_model_sync_steps"] = (o, v) => o with { RefModelSyncSteps = v.GetInt32() },
+        ["advantage_epsilon"] = (o, v) => o with { AdvantageEpsilon = v.GetDouble() },
+        ["population_std"] = (o, v) => o with { PopulationStd = v.GetBoolean() },
+        ["gamma"] = (o, v) => o with { Gamma = v.GetDouble() },
+        ["lam"] = (o, v) => o with { Lam = v.GetDouble() },
         ["advantage_clip"] = (o, v) => o with { AdvantageClip = v.GetDouble() },
         ["seed"] = (o, v) => o with { Seed = v.GetUInt64() },
     };

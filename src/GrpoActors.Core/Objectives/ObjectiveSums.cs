@@ -18,6 +18,9 @@ public sealed class ObjectiveSums(ObjectivePlan plan)
     /// <summary>Divergence from the reference, coefficient not included, summed over the tokens that count; nats. 0 without a reference.</summary>
     public double Kl => metrics.Kl;
 
+    /// <summary>Entropy, summed over the tokens that count; nats.</summary>
+    public double Entropy => metrics.Entropy;
+
     /// <summary>Tokens that count.</summary>
     public double Tokens => metrics.Tokens;
 

@@ -12,7 +12,7 @@ public static class ConfigurationPage
         <!-- Written by `grpo config reference`; a test compares it. Edit RunSchema.cs instead. -->
 
         A run file is JSON; comments and trailing commas are allowed. Keys are TRL's, in snake case, where TRL has the setting (marked *TRL*), else
-        those of transformers' TrainingArguments (marked *transformers*), else our own. What a run file leaves out is filled in, by the dialect
+        verl's (marked *verl*) or those of transformers' TrainingArguments (marked *transformers*), else our own. What a run file leaves out is filled in, by the dialect
         where the three differ. Every value and where it comes from: `grpo config show recipes/arithmetic.json`. All mistakes at once, each with
         what to do: `grpo config check recipes/arithmetic.json`.
 
@@ -76,7 +76,7 @@ public static class ConfigurationPage
     {
         string[] notes =
         [
-            .. setting.Origin == NameOrigin.Ours ? Array.Empty<string>() : [setting.Origin == NameOrigin.Trl ? "*TRL*" : "*transformers*"],
+            .. setting.Origin == NameOrigin.Ours ? Array.Empty<string>() : [setting.Origin switch { NameOrigin.Trl => "*TRL*", NameOrigin.Verl => "*verl*", _ => "*transformers*" }],
             .. setting.Part == SettingPart.Identity ? Array.Empty<string>() : ["*operation*"],
         ];
         return notes.Length == 0 ? "" : $" ({string.Join(", ", notes)})";

@@ -133,8 +133,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
     {
         bool known = Keys.Phase.Kind.Form.TryRead((node as ConfigNode.Map)?[Keys.Phase.Kind.Key] ?? new ConfigNode.Map([], default), out PhaseKind kind);
         SectionReader phase = known
-            ? new(path, node, _findings, [Keys.Phase.Common, Keys.Phase.Of(kind)], Keys.Phase.Of(kind == PhaseKind.Sft ? PhaseKind.Grpo : PhaseKind.Sft))
-            : new(path, node, _findings, [Keys.Phase.Common, Keys.Phase.Sft, Keys.Phase.Grpo]);
+            ? new(path, node, _findings, [Keys.Phase.Common, .. Keys.Phase.Of(kind)], [.. Keys.Phase.Of(kind == PhaseKind.Sft ? PhaseKind.Grpo : PhaseKind.Sft)])
+            : new(path, node, _findings, [Keys.Phase.Common, .. Keys.Phase.Of(PhaseKind.Sft), .. Keys.Phase.Of(PhaseKind.Grpo)]);
         string name = phase.Get(Keys.Phase.Name);
         kind = phase.Get(Keys.Phase.Kind);
         int steps = phase.Get(Keys.Phase.Steps);
@@ -217,7 +217,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         var group = new GroupPlan(
             groups, generations, completionMax, sampling, phase.Get(Keys.Phase.NumIterations), phase.Get(Keys.Phase.MiniBatches),
             ObjectiveReader.Read(phase, _findings.Dialect, completionMax), 0, RefillExhausted.TrainWhatThereIs,
-            phase.Get(Keys.Phase.DropZeroSpread), phase.Get(Keys.Phase.KeepUnscorable), phase.Get(Keys.Phase.PrefixSharing));
+            phase.Get(Keys.Phase.DropZeroSpread), phase.Get(Keys.Phase.KeepUnscorable), phase.Get(Keys.Phase.PrefixSharing),
+            phase.Get(Keys.Phase.MaskTruncatedCompletions), phase.Get(Keys.Phase.MaxNumGenBatches));
         group = group with { RefillRounds = phase.Get(Keys.Phase.Refill), RefillExhausted = phase.Get(Keys.Phase.OnRefillExhausted) };
         CheckMiniBatches(phase, group);
         CheckRefill(phase, group, order);

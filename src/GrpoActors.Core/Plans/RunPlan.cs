@@ -20,6 +20,9 @@ public sealed record RunIdentity(
     SentinelPlan? Sentinels = null)
 {
     public ImmutableArray<double> RewardWeights { get; } = [.. Rewards.Select(reward => reward.Weight)];
+
+    /// <summary>Steps committed when a phase begins.</summary>
+    public long PhaseStart(int phase) => Phases.Take(phase).Sum(before => (long)before.Steps);
 }
 
 /// <summary>Where the policy comes from: a Hugging Face folder, or a model description that is initialised at random.</summary>
@@ -150,9 +153,12 @@ public sealed record OptimizerPlan(double Beta1, double Beta2, double Epsilon, d
 /// <param name="DropZeroSpread">Drop groups whose rewards are all equal (DAPO).</param>
 /// <param name="KeepUnscorable">Keep, with advantage 0, a group with fewer than two scorable completions (dialect trl).</param>
 /// <param name="PrefixSharing">The learner computes a group's prompt once for its completions.</param>
+/// <param name="MaskTruncated">Completions that were cut off at their longest teach nothing (TRL: mask_truncated_completions); their rewards still count in their groups.</param>
+/// <param name="MaxGenBatches">Most groups drawn for one step, in multiples of GroupsPerStep (verl: max_num_gen_batches); 0: no limit.</param>
 public sealed record GroupPlan(
     int GroupsPerStep, int NumGenerations, int MaxCompletionLength, SamplingPlan Sampling, int NumIterations, int MiniBatches,
-    ObjectivePlan Objective, int RefillRounds, RefillExhausted RefillExhausted, bool DropZeroSpread, bool KeepUnscorable, bool PrefixSharing = true);
+    ObjectivePlan Objective, int RefillRounds, RefillExhausted RefillExhausted, bool DropZeroSpread, bool KeepUnscorable,
+    bool PrefixSharing = true, bool MaskTruncated = false, int MaxGenBatches = 0);
 
 public enum RefillExhausted : byte
 {

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Schedules;
@@ -272,69 +271,28 @@ internal static class RunSchema
         public static readonly Setting<bool> KeepUnscorable = new("keep_unscorable", new FlagForm(), "A group with fewer than two scorable completions is kept with advantage 0 (as TRL does) instead of dropped.")
         { DefaultByDialect = (true, false, false) };
 
-        public static readonly Setting<int> Refill = new("refill", Count(0, 1000), "Rounds in which dropped groups of a step are replaced by new ones; 0: off.")
-        { Default = 0, AlsoKnownAs = ["max_num_gen_batches", "refill_rounds"] };
+        public static readonly Setting<int> Refill = new("refill", Count(0, 1000), "Canonical order: rounds in which dropped groups of a step are replaced by new ones; 0: off. In order arrival they always are.")
+        { Default = 0, AlsoKnownAs = ["refill_rounds"] };
 
         public static readonly Setting<RefillExhausted> OnRefillExhausted = new("on_refill_exhausted",
-            new ChoiceForm<RefillExhausted>(("train", RefillExhausted.TrainWhatThereIs), ("stop", RefillExhausted.Stop)), "When the rounds are used up and the step is short of groups: train on what there is, or stop the run.")
+            new ChoiceForm<RefillExhausted>(("train", RefillExhausted.TrainWhatThereIs), ("stop", RefillExhausted.Stop)), "When the rounds, or the groups that max_num_gen_batches allows, are used up and the step is short of groups: train on what there is, or stop the run.")
         { Default = RefillExhausted.TrainWhatThereIs };
 
-        public static readonly Setting<string> Objective = new("objective", new ChoiceForm<string>([.. ObjectiveDefaults.Names.Except(NeedWholeUpdate).Select(name => (name, name))]),
-            "What the loss is: TRL's loss_type or verl's loss_mode, and rloo, reinforce, r1. The dialect fills in its parts.")
-        { Synonym = "loss_type", DefaultByDialect = ("dapo", "vanilla", "grpo"), AlsoKnownAs = ["loss_mode", "policy_loss", "algorithm"] };
+        public static readonly Setting<bool> MaskTruncatedCompletions = new("mask_truncated_completions", new FlagForm(),
+            "Completions that were cut off at max_completion_length teach nothing; their rewards still count in their groups (DAPO's overlong filtering). Its soft penalty on length is the reward of kind length.")
+        { Default = false, Origin = NameOrigin.Trl, AlsoKnownAs = ["overlong_filtering", "mask_truncated", "overlong_buffer"] };
 
-        public static readonly Setting<double> Beta = new("beta", new RealForm(0), "Coefficient of the KL penalty to the policy that the phase begins with; 0: no reference is kept.")
-        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["kl_coef", "kl_loss_coef", "kl_coefficient", "init_kl_coef"] };
-
-        public static readonly Setting<string> KlLossType = new("kl_loss_type", new ChoiceForm<string>(("k1", "k1"), ("abs", "abs"), ("k2", "k2"), ("k3", "k3"), ("k1+", "k1+"), ("abs+", "abs+"), ("k2+", "k2+"), ("k3+", "k3+")),
-            "Estimator of the KL penalty (verl's name); + takes its value with the gradient of k2.")
-        { Default = "k3", AlsoKnownAs = ["kl_estimator", "kl_penalty"] };
-
-        public static readonly Setting<bool> UseBiasCorrectionKl = new("use_bias_correction_kl", new FlagForm(), "Multiply the KL estimate with the ratio, which makes its gradient unbiased (DeepSeek-V3.2, arXiv:2512.02556).")
-        { DefaultByDialect = (true, false, false), Origin = NameOrigin.Trl };
-
-        public static readonly Setting<double> Epsilon = new("epsilon", new RealForm(0), "The ratio is clipped below at 1 - epsilon.") { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["clip_ratio", "clip_ratio_low", "cliprange", "eps_clip"] };
-
-        public static readonly Setting<double> EpsilonHigh = new("epsilon_high", new RealForm(0), "The ratio is clipped above at 1 + epsilon_high; cispo in dialect trl: the cap itself.") { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["clip_ratio_high"] };
-
-        public static readonly Setting<double> Delta = new("delta", new RealForm(0, aboveMin: true), "Upper bound of the ratio where it is not clipped; left out: none.") { DefaultInWords = "none", Origin = NameOrigin.Trl };
-
-        public static readonly Setting<double> ClipRatioC = new("clip_ratio_c", new RealForm(1, aboveMin: true), "Dual clip: the loss of a negative advantage is at most this times its size (verl's name).") { DefaultInWords = "3 in dialect verl, else none" };
-
-        public static readonly Setting<RatioLevel> ImportanceSamplingLevel = new("importance_sampling_level",
-            new ChoiceForm<RatioLevel>(("token", RatioLevel.Token), ("sequence", RatioLevel.SequenceMean), ("sequence_sum", RatioLevel.SequenceSum), ("sequence_held", RatioLevel.SequenceMeanHeld)),
-            "What the ratio compares: a token, a completion by its mean (GSPO), by its sum (whole outputs), or by its mean with the gradient of the token (verl's GSPO).")
-        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl };
-
-        public static readonly Setting<AdvantageEstimator> AdvEstimator = new("adv_estimator", new ChoiceForm<AdvantageEstimator>(("grpo", AdvantageEstimator.Grpo), ("rloo", AdvantageEstimator.LeaveOneOut), ("gpg", AdvantageEstimator.Gpg), ("grpo_passk", AdvantageEstimator.PassAtK),
-            ("opo", AdvantageEstimator.Opo), ("gdpo", AdvantageEstimator.Gdpo), ("reinforce_plus_plus", AdvantageEstimator.ReinforcePlusPlus), ("reinforce_plus_plus_baseline", AdvantageEstimator.ReinforcePlusPlusBaseline)),
-            "How rewards become advantages (verl's names). grpo: less the group's mean, divided as scale_rewards says; rloo: less the mean of the others; gpg: less the mean, scaled by the share of rewards that are not 0; grpo_passk: only the best of a group; opo: less the mean weighted by length; gdpo: each reward function normalised by itself, then their sum over the batch; reinforce_plus_plus: whitened over the batch's tokens; reinforce_plus_plus_baseline: the same, less the group's mean.")
-        { DefaultInWords = ByObjective, AlsoKnownAs = ["advantage_estimator", "advantage"] };
-
-        public static readonly Setting<AdvantageScale> ScaleRewards = new("scale_rewards", new ChoiceForm<AdvantageScale>(("group", AdvantageScale.Group), ("batch", AdvantageScale.Batch), ("none", AdvantageScale.None)),
-            "What advantages are divided by: the deviation of the group, of the batch, or nothing.")
-        { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["norm_adv_by_std_in_grpo"] };
-
-        public static readonly Setting<AggregationForm> LossAggMode = new("loss_agg_mode",
-            new ChoiceForm<AggregationForm>(
-                ("token-mean", AggregationForm.TokenMean), ("token-sum", AggregationForm.TokenSum), ("seq-mean-token-mean", AggregationForm.SequenceMeanTokenMean),
-                ("seq-mean-token-sum", AggregationForm.SequenceMeanTokenSum), ("seq-mean-token-sum-norm", AggregationForm.SequenceMeanTokenSumNorm)),
-            "How token losses become one number (verl's names), in every dialect.")
-        { DefaultInWords = ByObjective, AlsoKnownAs = ["aggregation", "loss_aggregation"] };
-
-        private const string ByObjective = "the objective's, in the dialect";
-
-        // Their coefficients need current log-probs of the whole update before the first token's is known.
-        private static string[] NeedWholeUpdate => ["kl_cov", "clip_cov"];
+        public static readonly Setting<int> MaxNumGenBatches = new("max_num_gen_batches", Count(0, 1_000_000),
+            "Most groups drawn for one step, in multiples of groups_per_step, while groups are dropped; beyond it, on_refill_exhausted says what happens. 0: no limit.")
+        { Default = 10, Origin = NameOrigin.Verl };
 
         public static readonly Section Grpo = new("grpo phase", "Settings of a phase of kind grpo.",
         [
             GroupsPerStep, NumGenerations, MaxCompletionLength, Temperature, TopK, TopP, MinP, RepetitionPenalty, StopStrings,
-            NumIterations, MiniBatches, PrefixSharing, Objective, Beta, KlLossType, UseBiasCorrectionKl, Epsilon, EpsilonHigh, Delta, ClipRatioC,
-            ImportanceSamplingLevel, LossAggMode, AdvEstimator, ScaleRewards, DropZeroSpread, KeepUnscorable, Refill, OnRefillExhausted,
+            NumIterations, MiniBatches, PrefixSharing, MaskTruncatedCompletions, DropZeroSpread, KeepUnscorable, Refill, MaxNumGenBatches, OnRefillExhausted,
         ]);
 
-        public static Section Of(PhaseKind kind) => kind == PhaseKind.Sft ? Sft : Grpo;
+        public static ImmutableArray<Section> Of(PhaseKind kind) => kind == PhaseKind.Sft ? [Sft] : [Grpo, ObjectiveSchema.All];
     }
 
     internal static class Reward
@@ -399,7 +357,7 @@ internal static class RunSchema
     /// <summary>Every section, in the order of the reference.</summary>
     public static ImmutableArray<(string Path, Section Section)> Sections { get; } =
     [
-        ("", Run.All), ("model", Model.All), ("model.tokenizer", Tokenizer.All), ("model.chat", Chat.All), ("phases.NAME", Phase.Common), ("phases.NAME", Phase.Sft), ("phases.NAME", Phase.Grpo),
+        ("", Run.All), ("model", Model.All), ("model.tokenizer", Tokenizer.All), ("model.chat", Chat.All), ("phases.NAME", Phase.Common), ("phases.NAME", Phase.Sft), ("phases.NAME", Phase.Grpo), ("phases.NAME", ObjectiveSchema.All),
         ("rewards.NAME", Reward.All), ("evaluation", Evaluation.All), ("deadlines", Deadlines.All),
     ];
 

@@ -9,6 +9,7 @@ internal enum NameOrigin : byte
     Ours = 0,
     Trl = 1,
     Transformers = 2,
+    Verl = 3,
 }
 
 /// <summary>One key of a run file: the only place where its name, form, range, default and words stand.</summary>

@@ -93,7 +93,7 @@ public sealed record RunState(
             Reference = e.Reference is null ? null : Version,
             Adaptive = StartingCoefficients.Of(Plan.Phases[e.Phase]) with { LearningRateScale = Adaptive.LearningRateScale },
             Watched = SentinelHistory.Nothing,
-            RollbackPoint = Plan.Sentinels is { RollsBack: true } ? new RollbackPoint(Version.Steps, Policy) : null,
+            RollbackPoint = Plan.Sentinels is { RollsBack: true } ? new RollbackPoint(Version.Steps, Policy, e.Reference is null ? null : Version) : null,
         };
     }
 
@@ -186,6 +186,7 @@ public sealed record RunState(
             EmptyInRow = e.Outputs.Empty ? EmptyInRow + 1 : 0,
             Examples = Examples + inputs.Examples,
             Watched = Watched.After(e.Outputs),
+            Reference = Reference is not null && PhasePlan?.Group?.Objective.Reference.MixAfter(inputs.Step + 1 - PhaseStart) > 0 ? Version.Next : Reference,
         }).Advance(e.Outputs.Policy, e.Outputs.Next);
     }
 
@@ -201,7 +202,7 @@ public sealed record RunState(
             Policies = Policies.RemoveRange(Policies.Keys.TakeWhile(v => v < keep)).SetItem(version.Steps, policy),
             Adaptive = adaptive,
             EvaluationOfVersion = null,
-            RollbackPoint = IsRollbackPoint(version) ? new RollbackPoint(version.Steps, policy) : RollbackPoint,
+            RollbackPoint = IsRollbackPoint(version) ? new RollbackPoint(version.Steps, policy, Reference) : RollbackPoint,
         };
     }
 
@@ -233,6 +234,7 @@ public sealed record RunState(
             WindowStep = e.Step + 1,
             WindowOrdinal = e.Cursor,
             Watched = Watched.Recovered(),
+            Reference = RollbackPoint?.Step == e.To ? RollbackPoint.Reference : Reference,
             ReturnedTo = ReturnedTo.Add(e.To),
         }).Advance(e.Policy, e.Adaptive);
     }

@@ -91,6 +91,10 @@ public interface ITrainer : IDisposable
     /// <summary>Keeps the present weights as the reference policy.</summary>
     void KeepReference();
 
+    /// <summary>Draws the reference policy to the present one: reference = share x present + (1 - share) x reference, element by element. Throws if none was kept.</summary>
+    /// <param name="share">In (0, 1]; 1 copies.</param>
+    void MixReference(double share);
+
     /// <summary>A copy of the present weights that does not change.</summary>
     PolicyWeights Publish(PolicyVersion version, Digest policy);
 

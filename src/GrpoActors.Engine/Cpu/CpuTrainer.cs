@@ -92,6 +92,19 @@ internal sealed class CpuTrainer : ITrainer
 
     public void KeepReference() => SetReference(_weights.Copy());
 
+    public void MixReference(double share)
+    {
+        ParameterSet reference = _reference ?? throw new InvalidOperationException("No reference policy was kept.");
+        float towards = (float)share, stays = (float)(1 - share);
+        var mixed = new ParameterSet(_layout);
+        for (int i = 0; i < mixed.Values.Length; i++)
+        {
+            mixed.Values[i] = (towards * _weights.Values[i]) + (stays * reference.Values[i]); // two roundings of products and one of the sum, whatever the machine
+        }
+
+        SetReference(mixed);
+    }
+
     public PolicyWeights Publish(PolicyVersion version, Digest policy) => new(version, policy, _weights.Copy().Named());
 
     public TrainerState Capture() => new(

@@ -7,18 +7,22 @@ using GrpoActors.Numerics;
 namespace GrpoActors.Engine.Training;
 
 /// <summary>The metrics of a step, under TRL's names where TRL has one. Those of several updates are averaged, smallest and largest ones excepted.</summary>
-internal sealed class StepMetrics
+/// <param name="verl">Report under verl's names too.</param>
+internal sealed class StepMetrics(bool verl = false)
 {
     private readonly Dictionary<string, double> _ofStep = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, double> _values = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _updates = new(StringComparer.Ordinal);
-    private double _kl, _klTokens;
+    private double _kl, _entropy, _tokens;
 
     /// <summary>A number of the whole step; it stands instead of what updates report under this name.</summary>
     public void Set(string name, double value) => _ofStep[name] = value;
 
     /// <summary>Divergence from the reference, mean over the tokens of all updates; nats.</summary>
-    public double MeanKl => _klTokens > 0 ? _kl / _klTokens : 0;
+    public double MeanKl => _tokens > 0 ? _kl / _tokens : 0;
+
+    /// <summary>Entropy, mean over the tokens of all updates; nats.</summary>
+    public double MeanEntropy => _tokens > 0 ? _entropy / _tokens : 0;
 
     public void AddUpdate(ObjectiveSums sums, double gradNorm)
     {
@@ -28,9 +32,14 @@ internal sealed class StepMetrics
         }
 
         _kl += sums.Kl;
-        _klTokens += sums.Tokens;
+        _entropy += sums.Entropy;
+        _tokens += sums.Tokens;
         Add("loss", sums.Loss);
         Add("grad_norm", gradNorm);
+        if (verl)
+        {
+            Add("actor/grad_norm", gradNorm);
+        }
     }
 
     private void Add(string name, double value)
@@ -85,6 +94,52 @@ internal sealed class StepMetrics
                 Set($"rewards/{rewardNames[i]}/mean", Mean(values));
                 Set($"rewards/{rewardNames[i]}/std", Deviation(values));
             }
+        }
+    }
+
+    /// <summary>A penalty in the reward.</summary>
+    /// <param name="ofTokens">Divergence from the reference, mean over all tokens: TRL's <c>kl</c>.</param>
+    /// <param name="ofRows">Mean over the rows of the mean over their tokens: verl's.</param>
+    public void SetRewardKl(Dialect dialect, double ofTokens, double ofRows, double coefficient)
+    {
+        if (dialect == Dialect.Verl)
+        {
+            Set("actor/reward_kl_penalty", ofRows);
+            Set("actor/reward_kl_penalty_coeff", coefficient);
+        }
+        else
+        {
+            Set("kl", ofTokens);
+        }
+    }
+
+    /// <summary>What the batch tells, under verl's names, beside TRL's that displays and sentinels read.</summary>
+    /// <remarks>As in verl: lengths and scores by row, advantages by token. <c>critic/rewards</c> is the score less the penalty in the reward. Unscorable rows, which verl does not know, are left out of both.</remarks>
+    public void AddVerlBatch(StepRows rows, StepInputs inputs, int completionMax)
+    {
+        double[] lengths = [.. rows.Rows.Select(row => (double)row.Completion.Tokens.Length)];
+        AddSpread("response_length", lengths);
+        Set("response_length/clip_ratio", lengths.Count(length => length == completionMax) / (double)lengths.Length);
+        Set("response/aborted_ratio", lengths.Count(length => length == 0) / (double)lengths.Length);
+        AddSpread("prompt_length", [.. Enumerable.Range(0, rows.Count).Select(row => (double)rows.PromptLength(row))]);
+        AddSpread("critic/score", [.. rows.Rows.Where(row => row.Reward is not null).Select(row => row.Reward!.Value)]);
+        AddSpread("critic/rewards", [.. Enumerable.Range(0, rows.Count).Where(row => rows.Rows[row].Reward is not null).Select(row => rows.Rows[row].Reward!.Value - rows.Penalty(row))]);
+        double[] advantages = [.. Enumerable.Range(0, rows.Count).SelectMany(row => rows.PerToken ? rows.TokenAdvantages(row).ToArray() : Enumerable.Repeat(rows.Advantage(row), rows.Rows[row].Completion.Tokens.Length))];
+        AddSpread("critic/advantages", advantages);
+        AddSpread("critic/returns", rows.Returns.Length > 0 ? rows.Returns : advantages);
+        AddSpread("training/off_policy/trajectory_staleness", [.. rows.Rows.Select(row => (double)(inputs.Step - row.Version.Steps))]);
+        Set("perf/total_num_tokens", rows.Tokens + Enumerable.Range(0, rows.Count).Sum(rows.PromptLength));
+        Set("training/global_step", inputs.Step + 1);
+        Set("actor/lr", inputs.LearningRate);
+    }
+
+    private void AddSpread(string name, double[] values)
+    {
+        if (values.Length > 0)
+        {
+            Set($"{name}/mean", Mean(values));
+            Set($"{name}/max", values.Max());
+            Set($"{name}/min", values.Min());
         }
     }
 

@@ -1,6 +1,9 @@
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Engine.Training;
 
@@ -10,13 +13,15 @@ internal sealed class StepRows
     private readonly ImmutableArray<TrainingRow> _rows;
     private readonly int[][] _prompts;
     private readonly bool _sharesPrefixes;
+    private AdvantageResult? _finished;
+    private double[] _penalties = [];
 
-    /// <param name="sharesPrefixes">The prompt of a group is computed once for its completions.</param>
-    public StepRows(ImmutableArray<TrainingRow> rows, Func<long, int[]> prompts, double temperature, bool sharesPrefixes)
+    public StepRows(ImmutableArray<TrainingRow> rows, Func<long, int[]> prompts, GroupPlan plan)
     {
         _rows = rows;
-        _sharesPrefixes = sharesPrefixes;
-        Temperature = temperature;
+        _sharesPrefixes = plan.PrefixSharing;
+        Temperature = plan.Sampling.Temperature;
+        MasksTruncated = plan.MaskTruncated && rows.Any(row => row.Completion.Finish == FinishReason.Length);
         _prompts = new int[rows.Length][];
         Starts = new int[rows.Length + 1];
         var groups = new List<int>();
@@ -38,6 +43,11 @@ internal sealed class StepRows
 
     public int Count => _rows.Length;
 
+    public IReadOnlyList<TrainingRow> Rows => _rows;
+
+    /// <summary>Some row's tokens do not count.</summary>
+    public bool MasksTruncated { get; }
+
     public double Temperature { get; }
 
     /// <summary>Completion tokens of all rows.</summary>
@@ -55,7 +65,26 @@ internal sealed class StepRows
     /// <summary>Log-probs under the weights that the step starts from; shape [Tokens], or null where the objective needs none.</summary>
     public float[]? Proximal { get; set; }
 
-    public double Advantage(int row) => _rows[row].Advantage;
+    public int PromptLength(int row) => _prompts[row].Length;
+
+    /// <summary>Replaces the advantages that the batch brought.</summary>
+    /// <param name="penalties">Shape [rows]: what was taken off the rewards; empty: nothing.</param>
+    public void Finish(AdvantageResult advantages, double[] penalties) => (_finished, _penalties) = (advantages, penalties);
+
+    /// <summary>What the estimator says a value function should have said; shape [Tokens], or empty where it says nothing.</summary>
+    public double[] Returns => _finished?.Returns ?? [];
+
+    /// <summary>What was taken off the row's reward.</summary>
+    public double Penalty(int row) => _penalties.Length == 0 ? 0 : _penalties[row];
+
+    /// <summary>Each token has an advantage of its own.</summary>
+    public bool PerToken => _finished is { PerToken: true };
+
+    public double Advantage(int row) => _finished is null ? _rows[row].Advantage : _finished.Advantages[row];
+
+    public ReadOnlySpan<double> TokenAdvantages(int row) => _finished!.Advantages.AsSpan(Starts[row]..Starts[row + 1]);
+
+    public bool Teaches(int row) => !MasksTruncated || _rows[row].Completion.Finish != FinishReason.Length;
 
     public ReadOnlySpan<float> Behaviour(int row) => _rows[row].Completion.LogProbs.AsSpan();
 

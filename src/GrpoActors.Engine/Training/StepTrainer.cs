@@ -37,29 +37,36 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
     {
         StepInputs inputs = batch.Inputs;
         GroupPlan plan = phase.Groups;
-        ObjectivePlan objective = plan.Objective with
-        {
-            Kl = plan.Objective.Kl with { Coefficient = inputs.Adaptive.KlCoefficient },
-            Entropy = plan.Objective.Entropy with { Coefficient = inputs.Adaptive.EntropyCoefficient },
-        };
-        var metrics = new StepMetrics();
+        ObjectivePlan objective = plan.Objective.With(inputs.Adaptive.KlCoefficient, AppliedEntropyCoefficient(plan.Objective, inputs.Adaptive));
+        bool verl = objective.Dialect == Dialect.Verl;
+        var metrics = new StepMetrics(verl);
         metrics.AddBatch(batch, rewardNames);
         if (batch.Rows.Sum(row => row.Completion.Tokens.Length) == 0)
         {
             return Empty(batch, policy, metrics);
         }
 
-        var rows = new StepRows(batch.Rows, prompts, plan.Sampling.Temperature, plan.PrefixSharing);
+        var rows = new StepRows(batch.Rows, prompts, plan);
         Run run = new(objective, rows, phase.Optimizer, inputs.LearningRate, metrics, cancellation);
         ScoreBeforeTheStep(run);
+        double rewardKl = FinishAdvantages(objective, rows, metrics);
+        if (verl)
+        {
+            metrics.AddVerlBatch(rows, inputs, plan.MaxCompletionLength);
+        }
+
         Digest? update = null;
+        uint updates = 0;
         for (int pass = 0; pass < plan.NumIterations; pass++)
         {
             int[] order = RowOrder(rows, inputs, pass, plan.MiniBatches, out int[] sliceStarts);
             for (int slice = 0; slice < plan.MiniBatches; slice++)
             {
                 ReadOnlySpan<int> sliceRows = order.AsSpan(sliceStarts[slice], sliceStarts[slice + 1] - sliceStarts[slice]);
-                update = TrainSlice(run, sliceRows, isFirst: update is null) ?? update;
+                Run keyed = objective.Surrogate is Surrogate.ClipCov draw
+                    ? run with { Objective = objective with { Surrogate = draw with { Seed = seeds.TokenDraw(inputs.Phase, inputs.Step, updates++) } } }
+                    : run;
+                update = TrainSlice(keyed, sliceRows, isFirst: update is null) ?? update;
             }
         }
 
@@ -68,12 +75,78 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             return Empty(batch, policy, metrics);
         }
 
-        return new StepOutputs(Empty: false, batch.Digest, weights, policy.Then(weights), metrics.Merged(), Next(objective, inputs.Adaptive, metrics.MeanKl, batch.Rows.Length));
+        return new StepOutputs(Empty: false, batch.Digest, weights, policy.Then(weights), metrics.Merged(),
+            Next(objective, inputs.Adaptive, objective.KlInReward is null ? metrics.MeanKl : rewardKl, metrics.MeanEntropy, batch.Rows.Length));
     }
 
+    /// <summary>An adaptive bonus rests while the step before had more entropy than its target.</summary>
+    private static double AppliedEntropyCoefficient(ObjectivePlan objective, AdaptiveState now) =>
+        objective.AdaptiveEntropy is { } rule ? rule.Applied(Entropy(now)) : now.EntropyCoefficient;
+
     /// <summary>The coefficients of the next step. They enter the ledger: nothing here may depend on the cut into micro-batches.</summary>
-    private static AdaptiveState Next(ObjectivePlan objective, AdaptiveState now, double meanKl, int completions) =>
-        objective.AdaptiveKl is { } rule ? now with { KlCoefficient = rule.Next(now.KlCoefficient, meanKl, completions) } : now;
+    /// <remarks>They move once a step, whatever its updates; TRL and verl move them with each.</remarks>
+    private static AdaptiveState Next(ObjectivePlan objective, AdaptiveState now, double meanKl, double meanEntropy, int completions)
+    {
+        if (objective.AdaptiveKl is { } kl)
+        {
+            now = now with { KlCoefficient = kl.Next(now.KlCoefficient, meanKl, completions) };
+        }
+
+        if (objective.AdaptiveEntropy is { } entropy)
+        {
+            EntropyState next = entropy.Next(Entropy(now), meanEntropy);
+            now = now with { EntropyCoefficient = next.Coefficient, LastEntropy = next.LastEntropy };
+        }
+
+        return now;
+    }
+
+    private static EntropyState Entropy(AdaptiveState now) => new(now.EntropyCoefficient, now.LastEntropy ?? double.PositiveInfinity);
+
+    /// <summary>Advantages that need the reference or differ from token to token.</summary>
+    /// <returns>With a penalty in the reward: the divergence from the reference, mean over the rows of the mean over their tokens (verl <c>apply_kl_penalty</c>); else 0.</returns>
+    /// <exception cref="StepFailedException">A log-prob is not finite.</exception>
+    private static double FinishAdvantages(ObjectivePlan objective, StepRows rows, StepMetrics metrics)
+    {
+        if (objective.KlInReward is not { } penalty)
+        {
+            if (!objective.Advantages.FollowsFromRewards)
+            {
+                rows.Finish(StepAdvantages.Of(objective.Advantages, rows.Rows, []), []);
+            }
+
+            return 0;
+        }
+
+        KlPart estimator = objective.Kl with { Form = penalty.Form, StraightThrough = false };
+        double[] kl = new double[rows.Tokens], penalties = new double[rows.Count];
+        double sum = 0, sumOfMeans = 0;
+        for (int row = 0; row < rows.Count; row++)
+        {
+            double ofRow = 0;
+            ReadOnlySpan<float> behaviour = rows.Behaviour(row);
+            for (int t = 0; t < behaviour.Length; t++)
+            {
+                double value = KlEstimator.Of(estimator, behaviour[t], behaviour[t], rows.Reference![rows.Starts[row] + t]).Value;
+                if (!double.IsFinite(value))
+                {
+                    throw new StepFailedException(
+                        $"Completion {rows.IdOf(row)}: The divergence from the reference at token {t} is {value}; a finite number was expected. Nothing was learned from this step.");
+                }
+
+                kl[rows.Starts[row] + t] = value;
+                ofRow += value;
+            }
+
+            penalties[row] = penalty.Coefficient * ofRow;
+            sum += ofRow;
+            sumOfMeans += behaviour.Length == 0 ? 0 : ofRow / behaviour.Length;
+        }
+
+        rows.Finish(StepAdvantages.Of(objective.Advantages, rows.Rows, penalty, kl), penalties);
+        metrics.SetRewardKl(objective.Dialect, sum / rows.Tokens, sumOfMeans / rows.Count, penalty.Coefficient);
+        return sumOfMeans / rows.Count;
+    }
 
     /// <summary>Trains worked examples: one update, the loss is the mean negative log-prob of their answer tokens.</summary>
     /// <param name="batch">Carries the inputs and the digest; no rows.</param>
@@ -259,6 +332,8 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
 
         public required ReadOnlySpan<double> Advantages { get; init; }
 
+        public required ReadOnlySpan<bool> Mask { get; init; }
+
         public required ReadOnlySpan<float> Behaviour { get; init; }
 
         public required ReadOnlySpan<float> Reference { get; init; }
@@ -269,7 +344,8 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
     private Gathered Gather(StepRows rows, ReadOnlySpan<int> micro, int targets)
     {
         Span<int> starts = _buffers.RowStarts(micro.Length + 1);
-        Span<double> advantages = _buffers.Advantages(micro.Length);
+        Span<double> advantages = _buffers.Advantages(rows.PerToken ? targets : micro.Length);
+        Span<bool> mask = rows.MasksTruncated ? _buffers.Mask(targets) : [];
         Span<float> behaviour = _buffers.Behaviour(targets);
         Span<float> reference = rows.Reference is null ? [] : _buffers.Reference(targets);
         Span<float> proximal = rows.Proximal is null ? [] : _buffers.Proximal(targets);
@@ -278,13 +354,26 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
         {
             int row = micro[i], from = rows.Starts[row], length = rows.Starts[row + 1] - from, to = starts[i];
             starts[i + 1] = to + length;
-            advantages[i] = rows.Advantage(row);
+            if (rows.PerToken)
+            {
+                rows.TokenAdvantages(row).CopyTo(advantages[to..]);
+            }
+            else
+            {
+                advantages[i] = rows.Advantage(row);
+            }
+
+            if (rows.MasksTruncated)
+            {
+                mask.Slice(to, length).Fill(rows.Teaches(row));
+            }
+
             rows.Behaviour(row).CopyTo(behaviour[to..]);
             rows.Reference.AsSpan(rows.Reference is null ? 0 : from, rows.Reference is null ? 0 : length).CopyTo(reference.IsEmpty ? [] : reference[to..]);
             rows.Proximal.AsSpan(rows.Proximal is null ? 0 : from, rows.Proximal is null ? 0 : length).CopyTo(proximal.IsEmpty ? [] : proximal[to..]);
         }
 
-        return new Gathered { RowStarts = starts, Advantages = advantages, Behaviour = behaviour, Reference = reference, Proximal = proximal };
+        return new Gathered { RowStarts = starts, Advantages = advantages, Mask = mask, Behaviour = behaviour, Reference = reference, Proximal = proximal };
     }
 
     /// <summary>
@@ -304,6 +393,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             Proximal = objective.Decoupled ? gathered.Proximal : [],
             Reference = gathered.Reference,
             Entropies = scores.Entropies is null ? [] : scores.Entropies.AsSpan(0, targets),
+            Mask = gathered.Mask,
             Advantages = gathered.Advantages,
             FirstRow = firstRow,
         };

@@ -6,6 +6,7 @@ internal sealed class TokenBuffers
     private float[] _logProbs = [], _entropies = [], _dLogProb = [], _dEntropy = [], _behaviour = [], _reference = [], _proximal = [];
     private int[] _rowStarts = [];
     private double[] _advantages = [];
+    private bool[] _mask = [];
 
     public TokenScores Current(int targets)
     {
@@ -26,7 +27,9 @@ internal sealed class TokenBuffers
 
     public Span<int> RowStarts(int length) => Of(ref _rowStarts, length);
 
-    public Span<double> Advantages(int rows) => Of(ref _advantages, rows);
+    public Span<double> Advantages(int length) => Of(ref _advantages, length);
+
+    public Span<bool> Mask(int targets) => Of(ref _mask, targets);
 
     private static Span<T> Of<T>(ref T[] array, int length)
     {

@@ -12,8 +12,9 @@ namespace GrpoActors.Formats.Journal;
 /// <remarks>One event has one encoding, and only that one is accepted: <c>Encode(Decode(bytes))</c> gives <c>bytes</c>.</remarks>
 public static class EventRecord
 {
-    /// <summary>What is written. Raised whenever the layout changes; older versions stay readable.</summary>
-    public const byte Version = 1;
+    /// <summary>The newest layout. Raised whenever it changes; older versions stay readable, and an event is written in the oldest version that can say it.</summary>
+    /// <remarks>Version 2: coefficients go with the entropy of the step before, which an adaptive entropy bonus needs.</remarks>
+    public const byte Version = 2;
 
     /// <summary>Second byte of a record. Numbers are never used again for something else.</summary>
     private enum Kind : byte
@@ -36,7 +37,8 @@ public static class EventRecord
     public static byte[] Encode(RunEvent runEvent)
     {
         var to = new RecordWriter();
-        to.Byte(Version);
+        byte version = VersionOf(runEvent);
+        to.Byte(version);
         switch (runEvent)
         {
             case RunEvent.RunStarted e:
@@ -84,8 +86,8 @@ public static class EventRecord
                 break;
             case RunEvent.StepCommitted e:
                 Begin(to, Kind.StepCommitted);
-                Write(to, e.Inputs);
-                Write(to, e.Outputs);
+                Write(to, e.Inputs, version);
+                Write(to, e.Outputs, version);
                 to.Digest(e.Chain);
                 to.Duration(e.Timings.Training);
                 to.Duration(e.Timings.Waiting);
@@ -115,7 +117,7 @@ public static class EventRecord
                 to.Double(e.LearningRateScale);
                 to.Int64(e.Cursor);
                 to.Digest(e.Policy);
-                Write(to, e.Adaptive);
+                Write(to, e.Adaptive, version);
                 to.Digest(e.Chain);
                 break;
             case RunEvent.Rebased e:
@@ -148,9 +150,9 @@ public static class EventRecord
     {
         var from = new RecordReader(record);
         byte version = from.Byte("version");
-        if (version != Version)
+        if (version is 0 or > Version)
         {
-            throw new JournalFormatException($"A journal record has version {version}, and this program reads version {Version}: use the program that wrote the journal, or a newer one.");
+            throw new JournalFormatException($"A journal record has version {version}, and this program reads versions 1 to {Version}: use the program that wrote the journal, or a newer one.");
         }
 
         var kind = (Kind)from.Byte("kind");
@@ -166,22 +168,32 @@ public static class EventRecord
                 new Provenance(from.Text("generator"), from.Duration("sampling"), from.Duration("scoring"))),
             Kind.GroupClosed => new RunEvent.GroupClosed(Group(ref from), (DropReason)from.Case((byte)DropReason.RunEnded, "reason")),
             Kind.StepCommitted => new RunEvent.StepCommitted(
-                Inputs(ref from), Outputs(ref from), from.Digest("chain"), new StepTimings(from.Duration("training"), from.Duration("waiting"))),
+                Inputs(ref from, version), Outputs(ref from, version), from.Digest("chain"), new StepTimings(from.Duration("training"), from.Duration("waiting"))),
             Kind.Evaluated => new RunEvent.Evaluated(
                 Policy(ref from), new Evaluation(from.Int32("problems"), from.Int32("correct"), from.Double("mean reward"), from.Digest("tokens"))),
             Kind.CheckpointWritten => new RunEvent.CheckpointWritten(
                 from.Int64("step"), from.Text("folder"), from.Digest("manifest"), from.Digest("weights"), from.Digest("optimizer"), from.Int64("position")),
             Kind.RolledBack => new RunEvent.RolledBack(
                 from.Int64("step"), from.Int64("to"), from.Text("reason"), from.Double("learning rate scale"), from.Int64("cursor"), from.Digest("policy"),
-                Adaptive(ref from), from.Digest("chain")),
+                Adaptive(ref from, version), from.Digest("chain")),
             Kind.Rebased => new RunEvent.Rebased(from.Int64("step"), from.Digest("update"), from.Digest("policy")),
             Kind.Compacted => new RunEvent.Compacted(from.Int64("before"), from.Int64("steps"), Counts(ref from), from.Digest("chain")),
             Kind.RunEnded => new RunEvent.RunEnded(from.Int64("step"), (RunEnd)from.Case((byte)RunEnd.TooManyRollbacks, "reason")),
             _ => throw new JournalFormatException($"A journal record has kind {(byte)kind}, and this program knows the kinds 1 to {(byte)Kind.RunEnded}."),
         };
         from.End();
-        return read;
+        return VersionOf(read) == version
+            ? read
+            : throw new JournalFormatException($"A journal record of kind {kind} has version {version}, and what it says is written in version {VersionOf(read)}.");
     }
+
+    private static byte VersionOf(RunEvent runEvent) => runEvent switch
+    {
+        RunEvent.StepCommitted { Inputs.Adaptive.LastEntropy: null, Outputs.Next.LastEntropy: null } => 1,
+        RunEvent.StepCommitted => 2,
+        RunEvent.RolledBack { Adaptive.LastEntropy: not null } => 2,
+        _ => 1,
+    };
 
     private static void Begin(RecordWriter to, Kind kind) => to.Byte((byte)kind);
 
@@ -283,7 +295,7 @@ public static class EventRecord
         _ => new ScoreOutcome.Faulted(from.Text("outcome.reason")),
     };
 
-    private static void Write(RecordWriter to, StepInputs inputs)
+    private static void Write(RecordWriter to, StepInputs inputs, byte version)
     {
         to.Int64(inputs.Step);
         to.Int32(inputs.Phase);
@@ -295,7 +307,7 @@ public static class EventRecord
         to.Int64(inputs.PrimaryCursor);
         to.Int64(inputs.RefillCursor);
         to.Double(inputs.LearningRate);
-        Write(to, inputs.Adaptive);
+        Write(to, inputs.Adaptive, version);
         to.Flag(inputs.ReferenceVersion is not null);
         if (inputs.ReferenceVersion is { } reference)
         {
@@ -303,13 +315,13 @@ public static class EventRecord
         }
     }
 
-    private static StepInputs Inputs(ref RecordReader from) => new(
+    private static StepInputs Inputs(ref RecordReader from, byte version) => new(
         from.Int64("step"), from.Int32("phase"), (PhaseKind)from.Case((byte)PhaseKind.Grpo, "phase kind"),
         from.Array("groups", GroupBytes, Group), from.Int64("first example"), from.Int32("examples"), from.Array("passed over", GroupBytes, Group),
-        from.Int64("primary cursor"), from.Int64("refill cursor"), from.Double("learning rate"), Adaptive(ref from),
+        from.Int64("primary cursor"), from.Int64("refill cursor"), from.Double("learning rate"), Adaptive(ref from, version),
         from.Flag("has reference version") ? Policy(ref from) : null);
 
-    private static void Write(RecordWriter to, StepOutputs outputs)
+    private static void Write(RecordWriter to, StepOutputs outputs, byte version)
     {
         to.Flag(outputs.Empty);
         to.Digest(outputs.Batch);
@@ -320,23 +332,32 @@ public static class EventRecord
             to.Text(metric.Name);
             to.Double(metric.Value);
         });
-        Write(to, outputs.Next);
+        Write(to, outputs.Next, version);
     }
 
-    private static StepOutputs Outputs(ref RecordReader from) => new(
+    private static StepOutputs Outputs(ref RecordReader from, byte version) => new(
         from.Flag("empty"), from.Digest("batch"), from.Digest("update"), from.Digest("policy"),
         from.Array("metrics", sizeof(int) + sizeof(double), static (ref from) => new Metric(from.Text("metric.name"), from.Double("metric.value"))),
-        Adaptive(ref from));
+        Adaptive(ref from, version));
 
-    private static void Write(RecordWriter to, AdaptiveState adaptive)
+    private static void Write(RecordWriter to, AdaptiveState adaptive, byte version)
     {
         to.Double(adaptive.KlCoefficient);
         to.Double(adaptive.EntropyCoefficient);
         to.Double(adaptive.LearningRateScale);
+        if (version > 1)
+        {
+            to.Flag(adaptive.LastEntropy is not null);
+            if (adaptive.LastEntropy is { } entropy)
+            {
+                to.Double(entropy);
+            }
+        }
     }
 
-    private static AdaptiveState Adaptive(ref RecordReader from) =>
-        new(from.Double("adaptive.kl"), from.Double("adaptive.entropy"), from.Double("adaptive.learning rate"));
+    private static AdaptiveState Adaptive(ref RecordReader from, byte version) => new(
+        from.Double("adaptive.kl"), from.Double("adaptive.entropy"), from.Double("adaptive.learning rate"),
+        version > 1 && from.Flag("adaptive.has last entropy") ? from.Double("adaptive.last entropy") : null);
 
     private static void Write(RecordWriter to, RunCounts counts)
     {

@@ -171,6 +171,10 @@ internal static class AuditBytes
         to.Write(adaptive.KlCoefficient);
         to.Write(adaptive.EntropyCoefficient);
         to.Write(adaptive.LearningRateScale);
+        if (adaptive.LastEntropy is { } entropy)
+        {
+            to.Write(entropy);
+        }
     }
 
     private static void Hash(BinaryWriter to, Digest digest)

@@ -44,6 +44,12 @@ internal sealed class StepTraining(RunSetup setup, ITrainer engine, ICheckpointS
         StepOutputs outputs = phase.Kind == PhaseKind.Sft
             ? steps.TrainSupervised(batch, phase.Optimizer, rows.Examples(setup.Plan.Identity.Seed, inputs), Policy, stop)
             : steps.Train(batch, phase, rows.Prompt, Policy, setup.Rewards.Names, stop);
+        double share = phase.Group?.Objective.Reference.MixAfter(inputs.Step + 1 - setup.Plan.Identity.PhaseStart(inputs.Phase)) ?? 0;
+        if (share > 0)
+        {
+            engine.MixReference(share);
+        }
+
         Version = Version.Next;
         Policy = outputs.Policy;
         Last = outputs;

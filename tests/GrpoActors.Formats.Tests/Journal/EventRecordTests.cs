@@ -40,9 +40,10 @@ public sealed class EventRecordTests
     }
 
     [Fact]
-    public void Bytes_of_version_1_replay_and_are_still_written()
+    public void Bytes_of_every_version_replay_and_are_still_written()
     {
-        Dictionary<string, string> golden = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Journal", "version1.txt"))
+        Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt" }
+            .SelectMany(file => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Journal", file)))
             .Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')).ToDictionary(part => part[0], part => part[1]);
         Assert.Equal(Samples.Select(sample => sample.Name).Order(), golden.Keys.Order());
         foreach ((string name, RunEvent runEvent) in Samples)
@@ -106,7 +107,7 @@ public sealed class EventRecordTests
             random.NextBytes(bytes);
             if (bytes.Length > 1)
             {
-                bytes[0] = EventRecord.Version;
+                bytes[0] = (byte)random.Next(1, EventRecord.Version + 1);
                 bytes[1] = (byte)random.Next(0, 14);
                 for (int i = random.Next(3); i > 0 && bytes.Length > 8; i--) // plausible counts reach deeper
                 {
@@ -203,6 +204,10 @@ public sealed class EventRecordTests
             ("evaluated", new RunEvent.Evaluated(new(700), new(400, 223, 0.5575, b))),
             ("checkpoint-written", new RunEvent.CheckpointWritten(700, "step-000700", a, b, c, 1401)),
             ("rolled-back", new RunEvent.RolledBack(750, 700, "kl above 10", 0.5, 4096, a, adaptive, b)),
+            ("step-committed-adaptive-entropy", new RunEvent.StepCommitted(
+                new(702, 1, PhaseKind.Grpo, [primary], 0, 0, [], 64, 3, 1e-4, adaptive with { LastEntropy = double.PositiveInfinity }, null),
+                new(false, a, b, c, [], adaptive with { LastEntropy = 0.25 }), a, new(TimeSpan.Zero, TimeSpan.Zero))),
+            ("rolled-back-adaptive-entropy", new RunEvent.RolledBack(750, 700, "kl above 10", 0.5, 4096, a, adaptive with { LastEntropy = 0.25 }, b)),
             ("rebased", new RunEvent.Rebased(12, a, b)),
             ("compacted", new RunEvent.Compacted(5000, 700, new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), a)),
             ("run-ended", new RunEvent.RunEnded(1000, RunEnd.TooManyRollbacks)),

@@ -78,6 +78,8 @@ internal sealed class FaultyEngine(IEngine engine) : IEngine
 
         public void KeepReference() => trainer.KeepReference();
 
+        public void MixReference(double share) => trainer.MixReference(share);
+
         public PolicyWeights Publish(PolicyVersion version, Digest policy) => trainer.Publish(version, policy);
 
         public TrainerState Capture() => trainer.Capture();
