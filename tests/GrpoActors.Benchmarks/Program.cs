@@ -8,5 +8,6 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     KernelsCommand.Build(),
     DecodeCommand.Build(),
     TrainingCommand.Build(),
+    CoefficientsCommand.Build(),
 };
 return root.Parse(args).Invoke();

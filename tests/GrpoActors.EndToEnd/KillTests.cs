@@ -13,9 +13,16 @@ public sealed class KillTests
 
     private static readonly string[] Plain = ["--set", "phases.sft.steps=12", "--set", "phases.grpo.steps=12", "--set", "checkpoint_steps=4", "--set", "evaluation.every=5"];
 
+    /// <summary>All that an objective carries from step to step: two coefficients and a reference.</summary>
+    private static readonly string[] Moving =
+    [
+        "--set", "phases.grpo.target_kl=0.01", "--set", "phases.grpo.horizon=2000", "--set", "phases.grpo.sync_ref_model=true", "--set", "phases.grpo.ref_model_sync_steps=3",
+        "--set", "phases.grpo.use_adaptive_entropy=true", "--set", "phases.grpo.entropy_coef=0.001", "--set", "phases.grpo.entropy_target=3",
+    ];
+
     private static readonly string[] Wide =
     [
-        .. Plain, "--set", "lag=1", "--set", "phases.grpo.num_iterations=2", "--set", "phases.grpo.mini_batches=2", "--set", "phases.grpo.beta=0.02", "--set", "phases.grpo.drop_zero_spread=true",
+        .. Plain, .. Moving, "--set", "lag=1", "--set", "phases.grpo.num_iterations=2", "--set", "phases.grpo.mini_batches=2", "--set", "phases.grpo.beta=0.02", "--set", "phases.grpo.drop_zero_spread=true",
         "--set", "phases.grpo.refill=2",
     ];
 
@@ -33,7 +40,7 @@ public sealed class KillTests
     public void A_run_killed_at_every_kind_of_moment_ends_with_the_hashes_of_the_undisturbed_one() => KillAndCompare(Plain, Kills(5));
 
     [Fact]
-    public void So_does_one_with_lag_several_updates_a_step_and_refill() => KillAndCompare(Wide, Kills(5));
+    public void So_does_one_with_lag_several_updates_a_step_refill_moving_coefficients_and_a_moving_reference() => KillAndCompare(Wide, Kills(5));
 
     private static int Kills(int usual) => int.TryParse(Environment.GetEnvironmentVariable("GRPO_KILLS"), out int kills) ? kills : usual;
 

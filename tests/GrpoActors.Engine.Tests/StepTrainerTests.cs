@@ -17,9 +17,9 @@ public sealed class StepTrainerTests
     private const string DifferenceMax = "sampling/sampling_logp_difference/max";
     private const string RatioMax = "sampling/importance_sampling_ratio/max";
 
-    private static readonly ModelSpec Spec = MicroModel.Spec();
-    private static readonly SeedTree Seeds = new(7);
-    private static readonly OptimizerPlan AdamW = new(0.9, 0.95, 1e-8, 0, 1.0);
+    internal static readonly ModelSpec Spec = MicroModel.Spec();
+    internal static readonly SeedTree Seeds = new(7);
+    internal static readonly OptimizerPlan AdamW = new(0.9, 0.95, 1e-8, 0, 1.0);
 
     [Fact]
     public void On_policy_the_first_ratio_is_exactly_1_and_a_flipped_bit_moves_it()
@@ -43,6 +43,7 @@ public sealed class StepTrainerTests
     [InlineData("grpo", 0)]
     [InlineData("gspo", 0)]
     [InlineData("kl_cov", 0)]
+    [InlineData("clip_cov", 0)]
     public void The_token_budget_of_a_micro_batch_changes_no_bit(string objective, double beta)
     {
         PhasePlan plan = Plan(objective, beta, iterations: 2, miniBatches: 2);
@@ -191,20 +192,20 @@ public sealed class StepTrainerTests
         Assert.Equal(runs[0].Select(step => step.Update), runs[1].Select(step => step.Update));
     }
 
-    private static int[] PromptOf(long row) => [.. Enumerable.Range(0, 3 + (int)row).Select(t => 3 + (t * 5 + (int)row) % 16)];
+    internal static int[] PromptOf(long row) => [.. Enumerable.Range(0, 3 + (int)row).Select(t => 3 + (t * 5 + (int)row) % 16)];
 
-    private static PhasePlan Plan(string objective, double beta = 0, int iterations = 1, int miniBatches = 1)
+    internal static PhasePlan Plan(string objective, double beta = 0, int iterations = 1, int miniBatches = 1)
     {
         ObjectivePlan loss = ObjectivePlan.For(Dialect.Trl, objective, new ObjectiveOptions { Beta = beta });
         var group = new GroupPlan(4, 4, 12, SamplingPlans.Plain with { Temperature = 0.9 }, iterations, miniBatches, loss, 0, RefillExhausted.TrainWhatThereIs, false, false);
         return new PhasePlan("grpo", PhaseKind.Grpo, 10, new DataPlan("", 4, default, 100), false, new LearningRateSchedule { LearningRate = 1e-2, TotalSteps = 10 }, AdamW, 0, group);
     }
 
-    private static StepInputs Inputs(PhaseKind kind, long step, double kl = 0)
+    internal static StepInputs Inputs(PhaseKind kind, long step, double kl = 0)
         => new(step, 0, kind, [], 0, 3, [], 0, 0, 1e-2, new AdaptiveState(kl, 0, 1), null);
 
     /// <summary>Four groups of four, sampled by these weights; the reward is the share of the token 4 in the answer.</summary>
-    private static TrainingBatch Sampled(PhasePlan phase, PolicyWeights? weights = null, long step = 0)
+    internal static TrainingBatch Sampled(PhasePlan phase, PolicyWeights? weights = null, long step = 0)
     {
         using var engine = new CpuEngine(Spec, new EngineOptions(1, 64));
         using ISampler sampler = engine.OpenSampler();
@@ -225,7 +226,7 @@ public sealed class StepTrainerTests
         return new TrainingBatch(Inputs(PhaseKind.Grpo, step, phase.Groups.Objective.Kl.Coefficient), rows.ToImmutable(), Digest.Of("batch"));
     }
 
-    private static StepOutputs Trained(TrainingBatch batch, PhasePlan plan, int microBatchTokens = 1000)
+    internal static StepOutputs Trained(TrainingBatch batch, PhasePlan plan, int microBatchTokens = 1000)
     {
         using CpuTrainer trainer = MicroModel.Trainer(Spec, MicroModel.Weights(Spec));
         trainer.KeepReference();
@@ -233,71 +234,6 @@ public sealed class StepTrainerTests
     }
 
     /// <summary>The batch with the log-probs that the recording trainer gives, so that ratios are 1.</summary>
-    private static TrainingBatch WithBehaviour(TrainingBatch batch, RecordingTrainer trainer)
+    internal static TrainingBatch WithBehaviour(TrainingBatch batch, RecordingTrainer trainer)
         => batch with { Rows = [.. batch.Rows.Select(row => row with { Completion = row.Completion with { LogProbs = [.. row.Completion.LogProbs.Select(_ => trainer.LogProb)] } })] };
-
-    /// <summary>A trainer that is none: constant log-probs, a memory of what it was asked.</summary>
-    private sealed class RecordingTrainer : ITrainer
-    {
-        private int _sinceUpdate;
-
-        public float LogProb { get; } = -1.5f;
-
-        /// <summary>The forward pass, from 0, whose first log-prob is NaN.</summary>
-        public int PoisonForward { get; init; } = -1;
-
-        public int Forwards { get; private set; }
-
-        public List<float> Coefficients { get; } = [];
-
-        /// <summary>Sequences of each group of each forward pass.</summary>
-        public List<string> Groups { get; } = [];
-
-        /// <summary>Scored tokens of each update.</summary>
-        public List<int> Updates { get; } = [];
-
-        public long Parameters => 0;
-
-        public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores)
-        {
-            Groups.Add(batch.GroupStarts is { } starts ? string.Join(',', starts.Skip(1).Zip(starts, (end, start) => end - start)) : "none");
-            Array.Fill(scores.LogProbs, LogProb);
-            Array.Fill(scores.Entropies, 1f);
-            if (Forwards++ == PoisonForward)
-            {
-                scores.LogProbs[0] = float.NaN;
-            }
-        }
-
-        public void ForwardReference(PackedBatch batch, double temperature, TokenScores scores) => Forward(batch, temperature, false, scores);
-
-        public void Backward(ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy)
-        {
-            Coefficients.AddRange(dLogProb);
-            _sinceUpdate += dLogProb.Length;
-        }
-
-        public UpdateResult Update(OptimizerPlan optimizer, double learningRate)
-        {
-            Updates.Add(_sinceUpdate);
-            _sinceUpdate = 0;
-            return new UpdateResult(1, Digest.Of($"{Updates.Count}"));
-        }
-
-        public void ResetOptimizer() => throw new NotSupportedException();
-
-        public void KeepReference() => throw new NotSupportedException();
-
-        public void MixReference(double share) => throw new NotSupportedException();
-
-        public PolicyWeights Publish(PolicyVersion version, Digest policy) => throw new NotSupportedException();
-
-        public TrainerState Capture() => throw new NotSupportedException();
-
-        public void Restore(TrainerState state) => throw new NotSupportedException();
-
-        public void Dispose()
-        {
-        }
-    }
 }

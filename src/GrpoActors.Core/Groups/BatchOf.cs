@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 
@@ -12,29 +13,32 @@ public static class BatchOf
     /// <param name="run">The state before the step is committed.</param>
     public static TrainingBatch Step(RunState run, StepInputs inputs)
     {
+        ImmutableArray<TrainingRow> batch = Rows(run.Plan, inputs.Phase, inputs.Groups.Select(id => run.Groups[id]).Select(group => (group.Id, group.Row, group.Version, group.Completions)));
+        return new TrainingBatch(inputs, batch, DigestOf(inputs, batch));
+    }
+
+    /// <summary>The completions of a step's groups with their rewards and advantages.</summary>
+    public static ImmutableArray<TrainingRow> Rows(
+        RunIdentity plan, int phase, IEnumerable<(GroupId Id, long Row, PolicyVersion Version, ImmutableArray<ScoredCompletion> Completions)> groups)
+    {
         var rows = ImmutableArray.CreateBuilder<TrainingRow>();
-        foreach (GroupId id in inputs.Groups)
+        foreach (var group in groups)
         {
-            GroupState group = run.Groups[id];
             foreach (ScoredCompletion scored in group.Completions)
             {
                 ImmutableArray<double> byFunction = [.. scored.Outcomes.Select(outcome => outcome is ScoreOutcome.Scored x ? x.Reward : double.NaN)];
                 rows.Add(new TrainingRow(
-                    new CompletionId(group.Id, scored.Completion.Index), group.Row, group.Version, scored.Completion, scored.Reward(run.Plan.RewardWeights), byFunction, 0));
+                    new CompletionId(group.Id, scored.Completion.Index), group.Row, group.Version, scored.Completion, scored.Reward(plan.RewardWeights), byFunction, 0));
             }
         }
 
-        if (rows.Count > 0)
+        double[] advantages = rows.Count == 0 ? [] : Advantages(plan.Phases[phase].Groups.Objective.Advantages, rows, plan.RewardWeights);
+        for (int i = 0; i < rows.Count; i++)
         {
-            double[] advantages = Advantages(run.Plan.Phases[inputs.Phase].Groups.Objective.Advantages, rows, run.Plan.RewardWeights);
-            for (int i = 0; i < rows.Count; i++)
-            {
-                rows[i] = rows[i] with { Advantage = advantages[i] };
-            }
+            rows[i] = rows[i] with { Advantage = advantages[i] };
         }
 
-        ImmutableArray<TrainingRow> batch = rows.ToImmutable();
-        return new TrainingBatch(inputs, batch, DigestOf(inputs, batch));
+        return rows.ToImmutable();
     }
 
     /// <summary>One number a row; 0 where the trainer finishes what has one number a token. What an estimator whitens over tokens is constant in each row.</summary>

@@ -127,11 +127,12 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             ReadOnlySpan<float> behaviour = rows.Behaviour(row);
             for (int t = 0; t < behaviour.Length; t++)
             {
-                double value = KlEstimator.Of(estimator, behaviour[t], behaviour[t], rows.Reference![rows.Starts[row] + t]).Value;
+                float reference = rows.Reference![rows.Starts[row] + t];
+                double value = KlEstimator.Of(estimator, behaviour[t], behaviour[t], reference).Value;
                 if (!double.IsFinite(value))
                 {
                     throw new StepFailedException(
-                        $"Completion {rows.IdOf(row)}: The divergence from the reference at token {t} is {value}; a finite number was expected. Nothing was learned from this step.");
+                        $"Completion {rows.IdOf(row)}: The divergence from the reference at token {t} is {value}, of log-prob {behaviour[t]} and reference log-prob {reference}; a finite number was expected. Nothing was learned from this step.");
                 }
 
                 kl[rows.Starts[row] + t] = value;

@@ -11,10 +11,15 @@ internal sealed class FaultyEngine(IEngine engine) : IEngine
     private int samples;
     private int updates;
     private int open;
+    private int forwards;
+    private int referenceForwards;
 
     public Action<int> BeforeSample { get; init; } = _ => { };
 
     public Action<int> BeforeUpdate { get; init; } = _ => { };
+
+    /// <summary>After the k-th forward pass of all trainers, by the policy or by the reference, counted apart; may change the scores.</summary>
+    public Action<bool, int, TokenScores> AfterForward { get; init; } = (_, _, _) => { };
 
     /// <summary>Samplers and trainers that nobody has disposed.</summary>
     public int Open => open;
@@ -62,9 +67,17 @@ internal sealed class FaultyEngine(IEngine engine) : IEngine
     {
         public long Parameters => trainer.Parameters;
 
-        public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores) => trainer.Forward(batch, temperature, keepForBackward, scores);
+        public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores)
+        {
+            trainer.Forward(batch, temperature, keepForBackward, scores);
+            faults.AfterForward(false, Interlocked.Increment(ref faults.forwards), scores);
+        }
 
-        public void ForwardReference(PackedBatch batch, double temperature, TokenScores scores) => trainer.ForwardReference(batch, temperature, scores);
+        public void ForwardReference(PackedBatch batch, double temperature, TokenScores scores)
+        {
+            trainer.ForwardReference(batch, temperature, scores);
+            faults.AfterForward(true, Interlocked.Increment(ref faults.referenceForwards), scores);
+        }
 
         public void Backward(ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy) => trainer.Backward(dLogProb, dEntropy);
 
