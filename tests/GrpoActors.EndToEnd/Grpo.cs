@@ -21,15 +21,17 @@ internal static class Grpo
         return LastObject(finished.Output);
     }
 
-    public static Finished Run(string[] arguments, params (string Name, string Value)[] environment)
+    public static Finished Run(string[] arguments, params (string Name, string Value)[] environment) => Run(arguments, Patience, environment);
+
+    public static Finished Run(string[] arguments, TimeSpan patience, params (string Name, string Value)[] environment)
     {
         using Process process = Start(arguments, environment);
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> error = process.StandardError.ReadToEndAsync();
-        if (!process.WaitForExit(Patience))
+        if (!process.WaitForExit(patience))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"grpo {string.Join(' ', arguments)} has not ended after {Patience}.");
+            throw new TimeoutException($"grpo {string.Join(' ', arguments)} has not ended after {patience}.");
         }
 
         process.WaitForExit();

@@ -5,7 +5,7 @@ namespace GrpoActors.EndToEnd;
 
 /// <summary>
 /// Promise 1: killed at any instant, the same command ends with the same bits. Each kill is a SIGKILL that the process sends itself at the k-th time
-/// a named point is reached. GRPO_KILLS=30 runs the long form.
+/// a named point is reached. GRPO_KILLS=30 runs the long form, which ends there: ChaosTests kills more often, in a smaller run.
 /// </summary>
 public sealed class KillTests
 {
@@ -42,7 +42,7 @@ public sealed class KillTests
     [Fact]
     public void So_does_one_with_lag_several_updates_a_step_refill_moving_coefficients_and_a_moving_reference() => KillAndCompare(Wide, Kills(5));
 
-    private static int Kills(int usual) => int.TryParse(Environment.GetEnvironmentVariable("GRPO_KILLS"), out int kills) ? kills : usual;
+    private static int Kills(int usual) => int.TryParse(Environment.GetEnvironmentVariable("GRPO_KILLS"), out int kills) ? Math.Min(kills, 30) : usual;
 
     private static void KillAndCompare(string[] options, int kills)
     {

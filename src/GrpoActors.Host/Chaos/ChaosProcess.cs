@@ -1,25 +1,34 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace GrpoActors.Host.Chaos;
 
 /// <summary>How a process of the run ended.</summary>
-/// <param name="Disturbed">The fault happened to it.</param>
-public sealed record ChaosEnd(int ExitCode, bool Disturbed, string Output, string Error, TimeSpan Lived);
-
-/// <summary>A training process of our own, with one fault. Signals go to processes that this class has started and that have not ended, to no other.</summary>
-internal static class ChaosProcess
+public sealed record ChaosEnd(int ExitCode, string Output, string Error, TimeSpan Lived)
 {
     public const int KilledExitCode = 137; // 128 + SIGKILL
+
+    public bool Killed => ExitCode == KilledExitCode;
+
+    public string LastLine => Error.Trim().Split('\n')[^1];
+}
+
+/// <summary>A training process of our own, with at most one fault. Signals go to processes that this class has started and that have not ended, to no other.</summary>
+internal static class ChaosProcess
+{
     private static readonly int Sigstop = OperatingSystem.IsMacOS() ? 17 : 19;
     private static readonly int Sigcont = OperatingSystem.IsMacOS() ? 19 : 18;
 
     /// <param name="command">Program and arguments.</param>
+    /// <param name="fault">Done to it from outside; points are armed by <paramref name="crashAt"/>.</param>
+    /// <param name="crashAt">Value of <see cref="CrashPoints.Variable"/>.</param>
     /// <param name="patience">A process that lives longer is hung: it is killed and reported.</param>
     /// <exception cref="TimeoutException">It has not ended.</exception>
-    public static async Task<ChaosEnd> Run(IReadOnlyList<string> command, ChaosFault? fault, string? crashAt, TimeSpan patience, CancellationToken stop)
+    public static async Task<(ChaosEnd End, bool Disturbed)> Run(IReadOnlyList<string> command, string runFolder, ChaosFault? fault, string crashAt, TimeSpan patience, CancellationToken stop)
     {
-        var start = new ProcessStartInfo(command[0], command.Skip(1))
+        string[] under = [.. Under(fault, runFolder), .. command];
+        var start = new ProcessStartInfo(under[0], under.Skip(1))
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -27,9 +36,15 @@ internal static class ChaosProcess
             RedirectStandardError = true,
         };
         start.Environment["NO_COLOR"] = "1";
-        start.Environment[CrashPoints.Variable] = crashAt ?? (fault is ChaosFault.AtPoint point ? point.ToString() : "");
+        start.Environment[CrashPoints.Variable] = crashAt;
+        start.Environment["DOTNET_TieredPGO"] = "0"; // it lives too short for counting how often its methods run
+        if (fault is ChaosFault.Quota)
+        {
+            start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // the runtime would map its code through a file larger than the quota
+        }
+
         var watch = Stopwatch.StartNew();
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} did not start.");
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{under[0]} did not start.");
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(CancellationToken.None), error = process.StandardError.ReadToEndAsync(CancellationToken.None);
         using var patient = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -39,7 +54,7 @@ internal static class ChaosProcess
             bool disturbed = await Disturb(process, fault, patient.Token);
             await process.WaitForExitAsync(patient.Token);
             TimeSpan lived = watch.Elapsed;
-            return new ChaosEnd(process.ExitCode, fault is ChaosFault.AtPoint ? process.ExitCode == KilledExitCode : disturbed, await output, await error, lived);
+            return (new ChaosEnd(process.ExitCode, await output, await error, lived), disturbed);
         }
         catch (OperationCanceledException late)
         {
@@ -49,6 +64,37 @@ internal static class ChaosProcess
         }
     }
 
+    /// <summary>Why faults of this name cannot be had on this machine; null: they can.</summary>
+    public static string? Unavailable(ChaosFault fault) => fault switch
+    {
+        ChaosFault.Quota when OperatingSystem.IsWindows() => "Windows has no limit on the size of a process's files",
+        ChaosFault.ReadOnly when !MayMount.Value => "only root in a mount namespace of its own can make a folder read-only for one process",
+        _ => null,
+    };
+
+    private static readonly Lazy<bool> MayMount = new(() =>
+    {
+        try
+        {
+            using Process process = Process.Start(new ProcessStartInfo("unshare", ["-m", "mount", "--bind", "/", "/"]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false; // there is no such program
+        }
+    });
+
+    /// <summary>What stands before the command.</summary>
+    private static string[] Under(ChaosFault? fault, string runFolder) => fault switch
+    {
+        // "ulimit -f" counts in 512 bytes. An ignored SIGXFSZ stays ignored in the program: its write fails instead.
+        ChaosFault.Quota x => ["sh", "-c", string.Create(CultureInfo.InvariantCulture, $"trap '' XFSZ; ulimit -f {2 * x.Kibibytes}; exec \"$@\""), "sh"],
+        ChaosFault.ReadOnly => ["unshare", "-m", "sh", "-c", "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"", runFolder],
+        _ => [],
+    };
+
     private static async Task<bool> Disturb(Process process, ChaosFault? fault, CancellationToken stop)
     {
         switch (fault)
@@ -56,7 +102,7 @@ internal static class ChaosProcess
             case ChaosFault.Kill kill when await LivesAfter(process, kill.After, stop):
                 process.Kill();
                 await process.WaitForExitAsync(stop);
-                return process.ExitCode == KilledExitCode;
+                return process.ExitCode == ChaosEnd.KilledExitCode;
             case ChaosFault.Freeze freeze when await LivesAfter(process, freeze.After, stop):
                 bool frozen = Signal(process, Sigstop);
                 await Task.Delay(freeze.For, stop);

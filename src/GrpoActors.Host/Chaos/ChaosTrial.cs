@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Host.Audit;
@@ -6,39 +7,25 @@ using GrpoActors.Host.RunFolders;
 
 namespace GrpoActors.Host.Chaos;
 
-/// <param name="Train">Program and arguments that train the run file; the run folder and --json are added.</param>
-/// <param name="Folder">Holds the run folders of the trial; those that ended well are deleted.</param>
-/// <param name="HungAfter">A process that has not ended by then is reported with what it said.</param>
-public sealed record ChaosSettings(IReadOnlyList<string> Train, string Folder, int Kills, int Freezes, int Seed, TimeSpan HungAfter);
-
-/// <param name="Name">A crash point, <c>random moment</c> or <c>SIGSTOP</c>.</param>
-/// <param name="Reached">By the undisturbed run; 0 where that is not counted.</param>
-/// <param name="WithoutProgress">Kills that nothing durable had come before since the last one: not counted as happened.</param>
-public sealed record ChaosCount(string Name, long Reached, int Planned, int Happened, int WithoutProgress);
-
-/// <param name="Starts">Training processes started, with the undisturbed one.</param>
-/// <param name="Runs">Disturbed runs that came to their end, each compared with the undisturbed one.</param>
-/// <param name="Findings">One sentence each; none means that the promise held.</param>
-public sealed record ChaosReport(string Hashes, int Starts, int Runs, ImmutableArray<ChaosCount> Counts, ImmutableArray<string> Findings);
-
 /// <summary>
-/// Trains a run file undisturbed, then again and again with processes that are killed and frozen on the way, until every planned fault has happened; each such run must end with the
-/// same hashes and a clean audit.
+/// Trains a run file undisturbed, then again and again with processes that are killed, frozen and refused the disk on the way, until every planned fault has happened; each such run
+/// must end with the same hashes and a clean audit.
 /// </summary>
 public sealed class ChaosTrial
 {
-    private const int MissesMax = 4;
-    private const string RandomMoment = "random moment", Sigstop = "SIGSTOP";
+    private const int FruitlessRunsMax = 8;
 
     private readonly ChaosSettings _settings;
     private readonly Action<string> _say;
     private readonly CancellationToken _stop;
-    private readonly Dictionary<string, int> _happened = new(StringComparer.Ordinal), _withoutProgress = new(StringComparer.Ordinal);
-    private readonly List<string> _findings = [];
-    private IReadOnlyDictionary<string, long> _reached = new Dictionary<string, long>();
+    private readonly ConcurrentDictionary<string, int> _happened = new(StringComparer.Ordinal), _withoutProgress = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<string> _findings = [];
+    private OpenFaults _open = new([], new Dictionary<string, ReachCount>(), 0);
     private string _hashes = "";
+    private int _planned;
     private int _starts;
     private int _runs;
+    private int _fruitless;
 
     private ChaosTrial(ChaosSettings settings, Action<string> say, CancellationToken stop) => (_settings, _say, _stop) = (settings, say, stop);
 
@@ -48,122 +35,185 @@ public sealed class ChaosTrial
 
     private async Task<ChaosReport> Run()
     {
-        ImmutableArray<ChaosFault> plan = await Undisturbed();
-        var left = new Queue<(ChaosFault Fault, int Misses)>(plan.Select(fault => (fault, 0)));
-        while (left.Count > 0 && _findings.Count == 0)
-        {
-            string folder = Path.Combine(_settings.Folder, $"disturbed-{++_runs}");
-            await Disturb(folder, left);
-            if (_findings.Count == 0)
-            {
-                Directory.Delete(folder, recursive: true);
-                _say($"run {_runs}: same hashes; {_happened.Values.Sum()} of {plan.Length} faults");
-            }
-        }
-
-        ImmutableArray<ChaosCount> counts = [.. plan.GroupBy(NameOf, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => new ChaosCount(
-            group.Key, _reached.GetValueOrDefault(group.Key), group.Count(), _happened.GetValueOrDefault(group.Key), _withoutProgress.GetValueOrDefault(group.Key)))];
-        _findings.AddRange(counts.Where(count => count.Happened < count.Planned).Select(count => $"{count.Name}: {count.Happened} faults happened of {count.Planned} planned."));
-        return new ChaosReport(_hashes, _starts, _runs, counts, [.. _findings]);
+        UndisturbedRun undisturbed = await Undisturbed();
+        ImmutableArray<ChaosFault> all = ChaosPlan.Of(undisturbed, _settings.Numbers, _settings.Seed), plan = [.. all.Where(fault => ChaosProcess.Unavailable(fault) is null)];
+        _planned = plan.Length;
+        _open = new OpenFaults(plan, undisturbed.Reached, _settings.Seed);
+        await Task.WhenAll(Enumerable.Range(0, _settings.Jobs).Select(_ => Task.Run(Job, CancellationToken.None)));
+        ImmutableArray<ChaosCount> counts = [.. plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => new ChaosCount(
+            group.Key, undisturbed.Reached.GetValueOrDefault(group.Key).All, group.Count(), _happened.GetValueOrDefault(group.Key), _withoutProgress.GetValueOrDefault(group.Key)))];
+        return new ChaosReport(
+            _hashes, _starts, _runs, counts,
+            [.. all.Except(plan).DistinctBy(fault => fault.Name).Select(fault => $"{fault.Name}: {ChaosProcess.Unavailable(fault)}")],
+            [.. _findings, .. counts.Where(count => count.Happened < count.Planned).Select(count => $"{count.Name}: {count.Happened} faults happened of {count.Planned} planned.")]);
     }
 
-    private async Task<ImmutableArray<ChaosFault>> Undisturbed()
+    private async Task<UndisturbedRun> Undisturbed()
     {
         string folder = Path.Combine(_settings.Folder, "undisturbed");
-        ChaosEnd end = await Start(folder, null, fresh: true, CrashPoints.List);
+        ChaosEnd end = (await Start(folder, null, first: true, CrashPoints.List)).End;
         if (end.ExitCode != 0)
         {
-            throw new StorageException($"The undisturbed run ended with exit code {end.ExitCode}, so there is nothing to compare with: {LastLine(end.Error)}");
+            throw new StorageException($"The undisturbed run ended with exit code {end.ExitCode}, so there is nothing to compare with: {end.LastLine}");
         }
 
         _hashes = Hashes(end.Output);
-        _reached = CrashPoints.ReadCounts(end.Error);
+        IReadOnlyDictionary<string, ReachCount> reached = CrashPoints.ReadCounts(end.Error);
         long steps = RecordedRun.Open(folder).Audit().Counts.Steps;
-        _say($"undisturbed: {steps} steps in {end.Lived.TotalSeconds:0.0} s, {_reached.Count} crash points; {_hashes}");
-        return ChaosPlan.Of(_reached, steps, end.Lived, _settings.Kills, _settings.Freezes, _settings.Seed);
+        _say($"undisturbed: {steps} steps in {end.Lived.TotalSeconds:0.0} s, {reached.Count} crash points; {_hashes}");
+        return new UndisturbedRun(reached, steps, end.Lived, new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Max(file => file.Length));
     }
 
-    /// <summary>One run: processes of it are disturbed until one of them comes to the end.</summary>
-    private async Task Disturb(string folder, Queue<(ChaosFault Fault, int Misses)> left)
+    /// <summary>One run after the other, until there is no fault left or something was found.</summary>
+    private async Task Job()
     {
-        long durable = 0;
-        for (bool fresh = true; ; fresh = false)
+        while (_open.Any() && _findings.IsEmpty && Volatile.Read(ref _fruitless) < FruitlessRunsMax)
         {
-            (ChaosFault Fault, int Misses) next = left.Count > 0 ? left.Dequeue() : default;
-            ChaosEnd end = await Start(folder, next.Fault, fresh, null);
-            long now = fresh && !File.Exists(Path.Combine(folder, "plan.json")) ? 0 : RecordedRun.Open(folder).Records();
-            bool progress = fresh || now > durable || next.Fault is ChaosFault.Freeze;
-            durable = now;
-            if (next.Fault is not null)
+            string folder = Path.Combine(_settings.Folder, $"disturbed-{Interlocked.Increment(ref _runs)}");
+            int before = _happened.Values.Sum();
+            try
             {
-                Count(next, end.Disturbed, progress, atStart: fresh, left);
+                await Disturb(folder);
+            }
+            catch (TimeoutException hung)
+            {
+                _findings.Enqueue(hung.Message);
             }
 
+            int now = _happened.Values.Sum();
+            _ = now > before ? Interlocked.Exchange(ref _fruitless, 0) : Interlocked.Increment(ref _fruitless);
+            if (_findings.IsEmpty)
+            {
+                Directory.Delete(folder, recursive: true);
+                _say($"{Path.GetFileName(folder)}: same hashes; {now} of {_planned} faults");
+            }
+        }
+    }
+
+    /// <summary>One run: its processes are disturbed until one of them comes to the end.</summary>
+    private async Task Disturb(string folder)
+    {
+        long durable = 0;
+        for (bool first = true; ; first = false)
+        {
+            (ChaosFault? other, ImmutableArray<ChaosFault.AtPoint> points) = _open.Next(first);
+            if (other is ChaosFault.Torn torn)
+            {
+                Tear(folder, torn);
+                durable = Records(folder);
+                (other, points) = (null, []);
+            }
+
+            bool early = first && points.Length == 1;
+            (ChaosEnd end, bool disturbed) = await Start(folder, other, first, points.IsEmpty ? "" : CrashPoints.Text(points, afterProgress: !early));
+            long now = Records(folder);
+            Count(other, end, disturbed, progress: first || now > durable);
+            durable = now;
             if (end.ExitCode == 0)
             {
                 Compare(folder, end);
                 return;
             }
 
-            if (end.ExitCode != ChaosProcess.KilledExitCode)
+            if (!end.Killed && other is not (ChaosFault.Quota or ChaosFault.ReadOnly))
             {
-                _findings.Add($"A process in {folder} ended with exit code {end.ExitCode}{(next.Fault is null ? "" : $" under {next.Fault}")}: {LastLine(end.Error)}");
+                _findings.Enqueue($"A process in {folder} ended with exit code {end.ExitCode}{(other is null ? "" : $" under {other}")}: {end.LastLine}");
                 return;
             }
         }
     }
 
-    private void Count((ChaosFault Fault, int Misses) next, bool disturbed, bool progress, bool atStart, Queue<(ChaosFault Fault, int Misses)> left)
+    private void Count(ChaosFault? other, ChaosEnd end, bool disturbed, bool progress)
     {
-        string name = NameOf(next.Fault);
-        if (disturbed && progress)
+        if (CrashPoints.ReadKill(end.Error) is { } point && end.Killed)
         {
-            _happened[name] = _happened.GetValueOrDefault(name) + 1;
+            Add(progress ? _happened : _withoutProgress, point);
+            if (progress)
+            {
+                _open.Happened(point);
+            }
+
+            return;
         }
-        else if (disturbed)
+
+        switch (other)
         {
-            _withoutProgress[name] = _withoutProgress.GetValueOrDefault(name) + 1;
-            left.Enqueue((Later(next.Fault), next.Misses));
-        }
-        else if (next.Misses < MissesMax)
-        {
-            left.Enqueue((atStart ? Earlier(next.Fault) : next.Fault, atStart ? next.Misses + 1 : next.Misses));
+            case null or ChaosFault.Torn:
+                break;
+            case ChaosFault.Kill x when disturbed && !progress:
+                Add(_withoutProgress, x.Name);
+                _open.Again(new ChaosFault.Kill(x.After * 1.25));
+                break;
+            case ChaosFault.Quota or ChaosFault.ReadOnly when end.ExitCode != 0:
+                Add(_happened, other.Name);
+                if (end.ExitCode != 1 || !end.LastLine.StartsWith("grpo: ", StringComparison.Ordinal) || end.LastLine.Contains("unexpected", StringComparison.Ordinal))
+                {
+                    _findings.Enqueue($"Under {other} a process ended with exit code {end.ExitCode} and no sentence that says why: {end.LastLine}");
+                }
+
+                break;
+            case ChaosFault.Kill or ChaosFault.Freeze when disturbed:
+                Add(_happened, other.Name);
+                break;
+            default:
+                _open.Again(Earlier(other));
+                break;
         }
     }
 
-    private static ChaosFault Later(ChaosFault fault) => fault is ChaosFault.AtPoint at ? at with { Count = at.Count + 1 } : fault;
+    private void Tear(string folder, ChaosFault.Torn torn)
+    {
+        if (TornWrites.Apply(folder, torn))
+        {
+            Add(_happened, torn.Name);
+        }
+        else
+        {
+            _open.Again(torn with { Kept = torn.Kept / 2 });
+        }
+    }
 
+    /// <summary>The run had come to its end before it happened.</summary>
     private static ChaosFault Earlier(ChaosFault fault) => fault switch
     {
-        ChaosFault.AtPoint at => at with { Count = Math.Max(1, at.Count / 2) },
         ChaosFault.Kill kill => new ChaosFault.Kill(kill.After / 2),
         ChaosFault.Freeze freeze => freeze with { After = freeze.After / 2 },
+        ChaosFault.Quota quota => new ChaosFault.Quota(Math.Max(1, quota.Kibibytes / 2)),
         _ => fault,
     };
 
-    private static string NameOf(ChaosFault fault) => fault switch
+    private static void Add(ConcurrentDictionary<string, int> counts, string name) => counts.AddOrUpdate(name, 1, static (_, count) => count + 1);
+
+    private static long Records(string folder)
     {
-        ChaosFault.AtPoint at => at.Point,
-        ChaosFault.Kill => RandomMoment,
-        _ => Sigstop,
-    };
+        try
+        {
+            return RecordedRun.Open(folder).Records();
+        }
+        catch (StorageException)
+        {
+            return 0; // its first process was killed before it had written a plan or begun the journal
+        }
+    }
 
     private void Compare(string folder, ChaosEnd end)
     {
         string hashes = Hashes(end.Output);
         if (hashes != _hashes)
         {
-            _findings.Add($"The run in {folder} ended with {hashes}, the undisturbed one with {_hashes}.");
+            _findings.Enqueue($"The run in {folder} ended with {hashes}, the undisturbed one with {_hashes}.");
         }
 
-        AuditReport audit = RecordedRun.Open(folder).Audit();
-        _findings.AddRange(audit.Findings.Select(finding => $"Audit of {folder}: {finding.Kind} at record {finding.Position}: {finding.Sentence}"));
+        foreach (AuditFinding finding in RecordedRun.Open(folder).Audit().Findings)
+        {
+            _findings.Enqueue($"Audit of {folder}: {finding.Kind} at record {finding.Position}: {finding.Sentence}");
+        }
     }
 
-    private Task<ChaosEnd> Start(string folder, ChaosFault? fault, bool fresh, string? crashAt)
+    private Task<(ChaosEnd End, bool Disturbed)> Start(string folder, ChaosFault? fault, bool first, string crashAt)
     {
-        _starts++;
-        return ChaosProcess.Run([.. _settings.Train, "--run-dir", folder, "--json", .. fresh ? ["--fresh"] : Array.Empty<string>()], fault, crashAt, _settings.HungAfter, _stop);
+        Interlocked.Increment(ref _starts);
+        return ChaosProcess.Run([.. _settings.Train, "--run-dir", folder, "--json", .. first ? ["--fresh"] : Array.Empty<string>()], folder, fault, crashAt, _settings.HungAfter, _stop);
     }
 
     private static string Hashes(string output)
@@ -171,6 +221,4 @@ public sealed class ChaosTrial
         using JsonDocument result = JsonDocument.Parse(output.Trim().Split('\n')[^1]);
         return $"weights {result.RootElement.GetProperty("weightsSha256").GetString()}, optimizer {result.RootElement.GetProperty("optimizerSha256").GetString()}, ledger {result.RootElement.GetProperty("ledgerSha256").GetString()}";
     }
-
-    private static string LastLine(string text) => text.Trim().Split('\n')[^1];
 }

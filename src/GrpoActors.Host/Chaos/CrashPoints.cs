@@ -23,28 +23,30 @@ namespace GrpoActors.Host.Chaos;
 /// </remarks>
 public sealed class CrashPoints
 {
-    /// <summary><c>append StepCommitted#3</c> kills before the third append that holds a committed step; <c>list</c> kills nowhere and counts.</summary>
+    /// <summary>
+    /// <c>append StepCommitted#3</c> kills before the third append that holds a committed step; <c>rename#1|flush#9</c> at whichever is reached first;
+    /// <c>progress:rename#1</c> begins to count when this process has made something durable; <c>list</c> kills nowhere and counts.
+    /// </summary>
     public const string Variable = "GRPO_CRASH_AT";
 
-    /// <summary>Value of <see cref="Variable"/> with which the program ends by telling how often each point was reached, a line each: <c>crash point 12 append StepCommitted</c>.</summary>
+    /// <summary>Value of <see cref="Variable"/> with which the program ends by telling how often each point was reached, and how often after the first append: <c>crash point 12 11 append StepCommitted</c>.</summary>
     public const string List = "list";
 
+    private const string AfterProgress = "progress:";
     private const string CountLine = "crash point ";
+    private const string KillLine = "killed at crash point ";
 
-    private readonly string? point;
-    private readonly ConcurrentDictionary<string, long>? counts;
-    private long left;
+    private readonly Dictionary<string, Counter> armed;
+    private readonly ConcurrentDictionary<string, ReachCount>? counts;
+    private readonly bool waits;
+    private volatile bool progressed;
+    private int killed;
 
-    private CrashPoints(string? point, long count, ConcurrentDictionary<string, long>? counts = null)
-    {
-        this.point = point;
-        this.counts = counts;
-        left = count;
-    }
+    private CrashPoints(Dictionary<string, Counter> armed, bool waits, ConcurrentDictionary<string, ReachCount>? counts = null) => (this.armed, this.waits, this.counts) = (armed, waits, counts);
 
-    public static CrashPoints None { get; } = new(null, 0);
+    public static CrashPoints None { get; } = new([], false);
 
-    /// <exception cref="FormatException">The text is neither <c>point#count</c> nor <c>list</c>.</exception>
+    /// <exception cref="FormatException">The text is none of the forms of <see cref="Variable"/>.</exception>
     public static CrashPoints Parse(string? text)
     {
         if (string.IsNullOrEmpty(text))
@@ -54,47 +56,69 @@ public sealed class CrashPoints
 
         if (text == List)
         {
-            return new CrashPoints(null, 0, new ConcurrentDictionary<string, long>(StringComparer.Ordinal));
+            return new CrashPoints([], false, new ConcurrentDictionary<string, ReachCount>(StringComparer.Ordinal));
         }
 
-        string[] parts = text.Split('#');
-        return parts.Length == 2 && long.TryParse(parts[1], out long count) && count > 0
-            ? new CrashPoints(parts[0], count)
-            : throw new FormatException($"{Variable} is '{text}'; expected a point and a count such as 'append StepCommitted#3', or '{List}'.");
+        bool waits = text.StartsWith(AfterProgress, StringComparison.Ordinal);
+        var armed = new Dictionary<string, Counter>(StringComparer.Ordinal);
+        foreach (string one in text[(waits ? AfterProgress.Length : 0)..].Split('|'))
+        {
+            string[] parts = one.Split('#');
+            if (parts.Length != 2 || !long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out long count) || count < 1 || !armed.TryAdd(parts[0], new Counter(count)))
+            {
+                throw new FormatException($"{Variable} is '{text}'; expected points and counts such as 'append StepCommitted#3' or 'rename#1|flush#2', each point once, or '{List}'.");
+            }
+        }
+
+        return new CrashPoints(armed, waits);
     }
+
+    /// <summary>The value of <see cref="Variable"/> that <see cref="Parse"/> takes for these points.</summary>
+    public static string Text(IEnumerable<ChaosFault.AtPoint> points, bool afterProgress) => (afterProgress ? AfterProgress : "") + string.Join('|', points);
 
     /// <summary>The lines of <see cref="List"/>, by name; nothing otherwise.</summary>
     public void WriteCounts(TextWriter to)
     {
         foreach (var (name, count) in (counts ?? []).OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{CountLine}{count} {name}"));
+            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{CountLine}{count.All} {count.AfterProgress} {name}"));
         }
     }
 
     /// <summary>Reads what <see cref="WriteCounts"/> wrote; other lines are passed over.</summary>
-    public static IReadOnlyDictionary<string, long> ReadCounts(string text)
+    public static IReadOnlyDictionary<string, ReachCount> ReadCounts(string text)
     {
-        var read = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (string line in text.Split('\n').Where(line => line.StartsWith(CountLine, StringComparison.Ordinal)))
+        var read = new SortedDictionary<string, ReachCount>(StringComparer.Ordinal);
+        foreach (string line in Lines(text, CountLine))
         {
-            string[] parts = line[CountLine.Length..].TrimEnd('\r').Split(' ', 2);
-            read[parts[1]] = long.Parse(parts[0], CultureInfo.InvariantCulture);
+            string[] parts = line.Split(' ', 3);
+            read[parts[2]] = new ReachCount(long.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture));
         }
 
         return read;
     }
 
+    /// <summary>The point at which the process that said <paramref name="text"/> killed itself; null if it did not.</summary>
+    public static string? ReadKill(string text) => Lines(text, KillLine).LastOrDefault();
+
     public void Reach(string name)
     {
-        counts?.AddOrUpdate(name, 1, static (_, count) => count + 1);
-        if (point == name && Interlocked.Decrement(ref left) == 0)
+        counts?.AddOrUpdate(name, _ => new ReachCount(1, progressed ? 1 : 0), (_, count) => new ReachCount(count.All + 1, count.AfterProgress + (progressed ? 1 : 0)));
+        if ((!waits || progressed) && armed.TryGetValue(name, out Counter? counter) && counter.IsNow())
         {
-            using Process self = Process.GetCurrentProcess();
-            self.Kill(); // SIGKILL
+            if (Interlocked.Exchange(ref killed, 1) == 0)
+            {
+                Console.Error.WriteLine(KillLine + name);
+                using Process self = Process.GetCurrentProcess();
+                self.Kill(); // SIGKILL
+            }
+
             Thread.Sleep(Timeout.Infinite);
         }
     }
+
+    /// <summary>This process has made something durable.</summary>
+    internal void Progressed() => progressed = true;
 
     internal Action<Command> Around(Action<Command> post) => this == None ? post : command =>
     {
@@ -119,4 +143,18 @@ public sealed class CrashPoints
         act();
         Reach(name + " done");
     }
+
+    private static IEnumerable<string> Lines(string text, string beginning) =>
+        text.Split('\n').Where(line => line.StartsWith(beginning, StringComparison.Ordinal)).Select(line => line[beginning.Length..].TrimEnd('\r'));
+
+    private sealed class Counter(long count)
+    {
+        private long left = count;
+
+        public bool IsNow() => Interlocked.Decrement(ref left) == 0;
+    }
 }
+
+/// <param name="All">How often a process reached a point.</param>
+/// <param name="AfterProgress">Of these, after its first append was durable.</param>
+public readonly record struct ReachCount(long All, long AfterProgress);

@@ -29,6 +29,7 @@ internal sealed class CrashingJournals(IJournalProvider journals, CrashPoints po
             string[] kinds = [.. events.Select(e => e.GetType().Name).Distinct()];
             Reach("append", kinds);
             await journal.AppendAsync(expectedPosition, events, cancellation);
+            points.Progressed();
             Reach("appended", kinds);
         }
 

@@ -41,7 +41,7 @@ public sealed class SqliteJournalProvider(string path) : IJournalProvider
 /// <summary>SQLite's failures in one sentence.</summary>
 internal static class SqliteFailure
 {
-    private const int Busy = 5, Locked = 6, ReadOnly = 8, Corrupt = 11, Full = 13, CannotOpen = 14, NotADatabase = 26;
+    private const int Busy = 5, Locked = 6, ReadOnly = 8, InOut = 10, Corrupt = 11, Full = 13, CannotOpen = 14, NotADatabase = 26;
 
     public static bool IsDamage(SqliteException e) => e.SqliteErrorCode is Corrupt or NotADatabase;
 
@@ -61,6 +61,7 @@ internal static class SqliteFailure
         Full => "the disk is full; free some space and start the same command again",
         Busy or Locked => "another process keeps it locked; end that one and start the same command again",
         ReadOnly => "the file or its folder is read-only; allow writing, or choose another run folder",
+        InOut => $"the disk, or a limit on the size of files (ulimit -f), refused it ({Said(e)}); look at both and start the same command again",
         CannotOpen => "it cannot be opened; look whether its folder exists and may be written",
         _ => Said(e),
     };
