@@ -22,6 +22,16 @@ internal static class TinyRunFile
         }
         """;
 
+    private static readonly Lazy<string> Undisturbed = new(() =>
+    {
+        using var scratch = new Scratch();
+        Finished finished = Grpo.Run(["train", Write(Directory.CreateDirectory(scratch["files"]).FullName), "--run-dir", scratch["run"], "--json"]);
+        return finished.ExitCode == 0 ? Grpo.Hashes(Grpo.LastObject(finished.Output)) : throw new InvalidOperationException($"The undisturbed run ended with {finished.ExitCode}:\n{finished.Error}");
+    });
+
+    /// <summary>Those that the undisturbed run ends with; trained once for all tests.</summary>
+    public static string Hashes => Undisturbed.Value;
+
     /// <summary>Writes the file and its data into a folder that exists.</summary>
     /// <returns>Path of the run file.</returns>
     public static string Write(string folder, string text = Text)

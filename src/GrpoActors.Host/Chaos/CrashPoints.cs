@@ -39,15 +39,19 @@ public sealed class CrashPoints
     private readonly Dictionary<string, Counter> armed;
     private readonly ConcurrentDictionary<string, ReachCount>? counts;
     private readonly bool waits;
+    private readonly Action<string> act;
     private volatile bool progressed;
-    private int killed;
 
-    private CrashPoints(Dictionary<string, Counter> armed, bool waits, ConcurrentDictionary<string, ReachCount>? counts = null) => (this.armed, this.waits, this.counts) = (armed, waits, counts);
+    private CrashPoints(Dictionary<string, Counter> armed, bool waits, Action<string> act, ConcurrentDictionary<string, ReachCount>? counts = null) =>
+        (this.armed, this.waits, this.act, this.counts) = (armed, waits, act, counts);
 
-    public static CrashPoints None { get; } = new([], false);
+    public static CrashPoints None { get; } = new([], false, static _ => { });
 
     /// <exception cref="FormatException">The text is none of the forms of <see cref="Variable"/>.</exception>
-    public static CrashPoints Parse(string? text)
+    public static CrashPoints Parse(string? text) => Parse(text, Kill);
+
+    /// <summary>Something else than death: <paramref name="act"/> is called, on the thread that reaches one of the points, with its name.</summary>
+    internal static CrashPoints Parse(string? text, Action<string> act)
     {
         if (string.IsNullOrEmpty(text))
         {
@@ -56,7 +60,7 @@ public sealed class CrashPoints
 
         if (text == List)
         {
-            return new CrashPoints([], false, new ConcurrentDictionary<string, ReachCount>(StringComparer.Ordinal));
+            return new CrashPoints([], false, act, new ConcurrentDictionary<string, ReachCount>(StringComparer.Ordinal));
         }
 
         bool waits = text.StartsWith(AfterProgress, StringComparison.Ordinal);
@@ -70,7 +74,7 @@ public sealed class CrashPoints
             }
         }
 
-        return new CrashPoints(armed, waits);
+        return new CrashPoints(armed, waits, act);
     }
 
     /// <summary>The value of <see cref="Variable"/> that <see cref="Parse"/> takes for these points.</summary>
@@ -106,14 +110,7 @@ public sealed class CrashPoints
         counts?.AddOrUpdate(name, _ => new ReachCount(1, progressed ? 1 : 0), (_, count) => new ReachCount(count.All + 1, count.AfterProgress + (progressed ? 1 : 0)));
         if ((!waits || progressed) && armed.TryGetValue(name, out Counter? counter) && counter.IsNow())
         {
-            if (Interlocked.Exchange(ref killed, 1) == 0)
-            {
-                Console.Error.WriteLine(KillLine + name);
-                using Process self = Process.GetCurrentProcess();
-                self.Kill(); // SIGKILL
-            }
-
-            Thread.Sleep(Timeout.Infinite);
+            act(name);
         }
     }
 
@@ -142,6 +139,17 @@ public sealed class CrashPoints
         Reach(name);
         act();
         Reach(name + " done");
+    }
+
+    private static void Kill(string name)
+    {
+        lock (None) // the first one has the word
+        {
+            Console.Error.WriteLine(KillLine + name);
+            using Process self = Process.GetCurrentProcess();
+            self.Kill(); // SIGKILL
+            Thread.Sleep(Timeout.Infinite);
+        }
     }
 
     private static IEnumerable<string> Lines(string text, string beginning) =>

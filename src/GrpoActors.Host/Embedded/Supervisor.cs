@@ -12,14 +12,32 @@ internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
-    private readonly List<Task> workers = [];
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
+
+    private readonly List<(string Name, Task Work)> workers = [];
 
     /// <param name="work">Blocks until <paramref name="stop"/>; every call is a fresh start.</param>
     /// <param name="crashed">Called after each crash, before the pause.</param>
     public void Start(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop) =>
-        workers.Add(Task.Factory.StartNew(() => Supervise(name, work, crashed, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+        workers.Add((name, Task.Factory.StartNew(() => Supervise(name, work, crashed, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
-    public Task WhenAllStopped() => Task.WhenAll(workers);
+    /// <summary>Returns when nobody is at work any more; names every half minute who still is, since what a worker uses cannot be taken from under it.</summary>
+    public async Task WhenAllStopped()
+    {
+        Task all = Task.WhenAll(workers.Select(worker => worker.Work));
+        while (!all.IsCompleted)
+        {
+            try
+            {
+                await all.WaitAsync(StopPatience, time);
+            }
+            catch (TimeoutException)
+            {
+                string late = string.Join(", ", workers.Where(worker => !worker.Work.IsCompleted).Select(worker => worker.Name));
+                log.LogWarning("The run has stopped and its state is intact, but no word from {Workers} within {Patience}; still waiting", late, StopPatience);
+            }
+        }
+    }
 
     private void Supervise(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop)
     {

@@ -40,6 +40,10 @@ internal sealed class TinyRun : IDisposable
 
     public bool AcceptLostTail { get; set; }
 
+    public CrashPoints CrashPoints { get; set; } = CrashPoints.None;
+
+    public TimeProvider Time { get; set; } = new HurriedTime();
+
     public Messages Log { get; } = new();
 
     public string Folder => temporary.File("run");
@@ -90,7 +94,7 @@ internal sealed class TinyRun : IDisposable
     }
 
     public EmbeddedRun Run(RunSetup setup, RunFolder folder) => new(
-        setup, folder, new SqliteJournalProvider(folder.Journal), new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints), new HurriedTime(), Log, CrashPoints.None, AcceptLostTail);
+        setup, folder, new SqliteJournalProvider(folder.Journal), new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints), Time, Log, CrashPoints, AcceptLostTail);
 
     public List<RunEvent> Events()
     {
@@ -184,11 +188,20 @@ internal sealed class Messages : ILogger
 
     public IEnumerable<string> Lines => lines;
 
+    /// <summary>Told each line when it is logged.</summary>
+    public Action<string> Heard { get; set; } = _ => { };
+
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        lines.Enqueue($"{logLevel}: {formatter(state, exception)}");
+        Keep($"{logLevel}: {formatter(state, exception)}");
+
+    private void Keep(string line)
+    {
+        lines.Enqueue(line);
+        Heard(line);
+    }
 }

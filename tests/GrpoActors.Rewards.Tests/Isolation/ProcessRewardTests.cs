@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using GrpoActors.Core.Scoring;
@@ -107,6 +108,21 @@ public sealed class ProcessRewardTests : IDisposable
     public Task An_endless_loop_is_killed_at_its_deadline() => TimesOut("loop");
 
     [HostileFact]
+    public async Task A_frozen_program_is_killed_at_its_deadline()
+    {
+        Task<ScoreOutcome> call = Score("loop");
+        Assert.True(SpinWait.SpinUntil(() => Marked().Any(), TimeSpan.FromMinutes(1)));
+        using (Process freeze = Process.Start("kill", ["-STOP", .. Marked().Select(folder => folder["/proc/".Length..])]))
+        {
+            await freeze.WaitForExitAsync();
+        }
+
+        Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await call);
+        AssertNothingIsLeft();
+        Assert.Equal(One, await Score("good"));
+    }
+
+    [HostileFact]
     public Task Children_are_killed_with_it_also_those_in_a_session_of_their_own() => TimesOut("children");
 
     [HostileFact]
@@ -213,10 +229,13 @@ public sealed class ProcessRewardTests : IDisposable
     }
 
     /// <summary>Killed processes go when the kernel gets to them; nothing else makes them go.</summary>
-    private void AssertNothingIsLeft()
+    private void AssertNothingIsLeft() =>
+        Assert.True(SpinWait.SpinUntil(() => !Marked().Any(), TimeSpan.FromSeconds(10)), "A process of the reward is still there.");
+
+    private IEnumerable<string> Marked()
     {
         byte[] mark = Encoding.ASCII.GetBytes($"MARKER={marker}");
-        Assert.True(SpinWait.SpinUntil(() => !Directory.EnumerateDirectories("/proc").Where(folder => char.IsDigit(folder[6])).Any(IsMarked), TimeSpan.FromSeconds(10)), "A process of the reward is still there.");
+        return Directory.EnumerateDirectories("/proc").Where(folder => char.IsDigit(folder[6])).Where(IsMarked);
 
         bool IsMarked(string folder)
         {

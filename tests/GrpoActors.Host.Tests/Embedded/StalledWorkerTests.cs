@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using GrpoActors.Host.Chaos;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace GrpoActors.Host.Tests.Embedded;
+
+/// <summary>
+/// Promise 5: a worker that stops where it stands is reported by its deadline, with what is waited for and the ids it holds; the run goes on without it where another of its kind is
+/// there, or when it wakes; and ends with the same hashes. GRPO_STALLS=200 makes so many trials.
+/// </summary>
+public sealed class StalledWorkerTests(ITestOutputHelper output)
+{
+    /// <param name="Point">Where it stands still: its answer is ready and not yet sent.</param>
+    /// <param name="Times">How often an undisturbed run gets there, at least.</param>
+    /// <param name="Diagnosis">What the log must say.</param>
+    /// <param name="Replaced">The run comes to its last step without it.</param>
+    private sealed record Stall(string Worker, string Point, int Times, string Diagnosis, int Generators = 1, bool Replaced = false);
+
+    private static readonly Stall[] Kinds =
+    [
+        new("the only generator", "post CompletionsArrived", 15, @"^Warning: No word within its deadline of Ticket generator-1 \(attempt \d+\), which holds (1\.p\.\d+(, )?)+; asked again"),
+        new("one of two generators", "post CompletionsArrived", 15, @"^Warning: No word within its deadline of Ticket generator-[12] \(attempt \d+\), which holds (1\.p\.\d+(, )?)+; asked again", Generators: 2, Replaced: true),
+        new("one of two scorers", "post ScoreArrived", 30, @"^Warning: No word within its deadline of Score 1\.p\.\d+ (even|answer) try \d+ \(attempt \d+\); asked again", Replaced: true),
+        new("the trainer", "post BatchTrained", 7, @"^Warning: No word within its deadline of Training (step )?\d+ \(attempt \d+\); asked again"),
+        new("the writer of checkpoints", "post CheckpointDone", 4, @"^Warning: No word within its deadline of Checkpoint (step )?\d+ \(attempt \d+\); asked again"),
+        new("the evaluator", "post EvaluationDone", 4, @"^Warning: No word within its deadline of Evaluation v?\d+ \(attempt \d+\); asked again"),
+    ];
+
+    [Fact]
+    public async Task A_stalled_worker_is_named_with_what_it_holds_and_the_run_goes_on()
+    {
+        int trials = int.TryParse(Environment.GetEnvironmentVariable("GRPO_STALLS"), NumberStyles.None, CultureInfo.InvariantCulture, out int asked) ? asked : Kinds.Length;
+        using var undisturbed = new TinyRun { Overrides = { ("rewards.even.retries", "20"), ("rewards.answer.retries", "20") } };
+        string expected = (await undisturbed.Train()).Hashes;
+        var random = new Random(20260);
+        for (int trial = 0; trial < trials; trial++)
+        {
+            Stall stall = Kinds[trial % Kinds.Length];
+            string point = $"{stall.Point}#{random.Next(1, stall.Times + 1)}";
+            try
+            {
+                Assert.Equal(expected, await Hashes(stall, point).WaitAsync(TimeSpan.FromMinutes(3)));
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"Trial {trial}, {stall.Worker} at {point}: {e.Message}", e);
+            }
+        }
+
+        output.WriteLine($"{trials} trials: {string.Join(", ", Kinds.Select((kind, i) => $"{kind.Worker} {(trials - i + Kinds.Length - 1) / Kinds.Length}"))}; same hashes, no hang");
+    }
+
+    private static async Task<string> Hashes(Stall stall, string point)
+    {
+        var time = new SteppedTime();
+        using var wake = new ManualResetEventSlim();
+        var diagnosed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var tiny = new TinyRun
+        {
+            Overrides = { ("rewards.even.retries", "20"), ("rewards.answer.retries", "20"), ("generators", $"{stall.Generators}") }, // a reward in hand may run out of time too, and is tried again
+            Time = time,
+            CrashPoints = CrashPoints.Parse(point, _ =>
+            {
+                time.Flow();
+                wake.Wait();
+            }),
+        };
+        tiny.Log.Heard = line =>
+        {
+            if (Regex.IsMatch(line, stall.Diagnosis, RegexOptions.CultureInvariant, Regex.InfiniteMatchTimeout))
+            {
+                time.Stand();
+                diagnosed.TrySetResult();
+            }
+        };
+        Task<Outcome> run = Task.Run(() => tiny.Train((step, _) =>
+        {
+            if (stall.Replaced && step.RunStep == 7)
+            {
+                wake.Set();
+            }
+        }));
+        await Task.WhenAny(run, diagnosed.Task);
+        Assert.True(diagnosed.Task.IsCompleted, "the run ended without a word");
+        if (!stall.Replaced)
+        {
+            wake.Set();
+        }
+
+        return (await run).Hashes;
+    }
+}
