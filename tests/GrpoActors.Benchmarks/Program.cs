@@ -2,12 +2,14 @@ using System.CommandLine;
 using GrpoActors.Benchmarks;
 
 // One file a command: a further benchmark is one more line here.
-var root = new RootCommand("Measures the kernels and the engine as shares of what this machine can do. docs/performance.md says how to read the figures.")
+var root = new RootCommand("Measures the kernels and the engine as shares of what this machine can do, and what durability costs. docs/performance.md says how to read the figures.")
 {
     RooflineCommand.Build(),
     KernelsCommand.Build(),
     DecodeCommand.Build(),
     TrainingCommand.Build(),
     CoefficientsCommand.Build(),
+    AppendsCommand.Build(),
+    RestartCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -142,7 +142,7 @@ public sealed class ChaosTrial
                 break;
             case ChaosFault.Kill x when disturbed && !progress:
                 Add(_withoutProgress, x.Name);
-                _open.Again(new ChaosFault.Kill(x.After * 1.25));
+                _open.Again(new ChaosFault.Kill(x.After * 2));
                 break;
             case ChaosFault.Quota or ChaosFault.ReadOnly when end.ExitCode != 0:
                 Add(_happened, other.Name);

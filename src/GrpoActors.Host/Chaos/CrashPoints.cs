@@ -39,16 +39,20 @@ public sealed class CrashPoints
     private readonly Dictionary<string, Counter> armed;
     private readonly ConcurrentDictionary<string, ReachCount>? counts;
     private readonly bool waits;
+    private readonly bool watches;
     private readonly Action<string> act;
     private volatile bool progressed;
 
-    private CrashPoints(Dictionary<string, Counter> armed, bool waits, Action<string> act, ConcurrentDictionary<string, ReachCount>? counts = null) =>
-        (this.armed, this.waits, this.act, this.counts) = (armed, waits, act, counts);
+    private CrashPoints(Dictionary<string, Counter> armed, bool waits, Action<string> act, ConcurrentDictionary<string, ReachCount>? counts = null, bool watches = false) =>
+        (this.armed, this.waits, this.act, this.counts, this.watches) = (armed, waits, act, counts, watches);
 
     public static CrashPoints None { get; } = new([], false, static _ => { });
 
     /// <exception cref="FormatException">The text is none of the forms of <see cref="Variable"/>.</exception>
     public static CrashPoints Parse(string? text) => Parse(text, Kill);
+
+    /// <summary>Told of every point that is reached, on the thread that reaches it; for measurements.</summary>
+    public static CrashPoints Watching(Action<string> reached) => new([], false, reached, watches: true);
 
     /// <summary>Something else than death: <paramref name="act"/> is called, on the thread that reaches one of the points, with its name.</summary>
     internal static CrashPoints Parse(string? text, Action<string> act)
@@ -108,7 +112,7 @@ public sealed class CrashPoints
     public void Reach(string name)
     {
         counts?.AddOrUpdate(name, _ => new ReachCount(1, progressed ? 1 : 0), (_, count) => new ReachCount(count.All + 1, count.AfterProgress + (progressed ? 1 : 0)));
-        if ((!waits || progressed) && armed.TryGetValue(name, out Counter? counter) && counter.IsNow())
+        if (watches || ((!waits || progressed) && armed.TryGetValue(name, out Counter? counter) && counter.IsNow()))
         {
             act(name);
         }

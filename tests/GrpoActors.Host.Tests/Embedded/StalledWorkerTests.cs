@@ -28,11 +28,19 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         new("the evaluator", "post EvaluationDone", 4, @"^Warning: No word within its deadline of Evaluation v?\d+ \(attempt \d+\); asked again"),
     ];
 
+    /// <summary>A reward in hand runs out of time too while the clock goes, and is tried again.</summary>
+    private static readonly (string, string)[] Settings =
+    [
+        ("rewards.even.timeout", "5m"), ("rewards.answer.timeout", "5m"), ("rewards.even.retries", "20"), ("rewards.answer.retries", "20"),
+        ("deadlines.training", "2m"), ("deadlines.checkpoint", "2m"), ("deadlines.evaluation", "2m"),
+    ];
+
     [Fact]
     public async Task A_stalled_worker_is_named_with_what_it_holds_and_the_run_goes_on()
     {
         int trials = int.TryParse(Environment.GetEnvironmentVariable("GRPO_STALLS"), NumberStyles.None, CultureInfo.InvariantCulture, out int asked) ? asked : Kinds.Length;
-        using var undisturbed = new TinyRun { Overrides = { ("rewards.even.retries", "20"), ("rewards.answer.retries", "20") } };
+        using var undisturbed = new TinyRun();
+        undisturbed.Overrides.AddRange(Settings);
         string expected = (await undisturbed.Train()).Hashes;
         var random = new Random(20260);
         for (int trial = 0; trial < trials; trial++)
@@ -59,19 +67,19 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         var diagnosed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var tiny = new TinyRun
         {
-            Overrides = { ("rewards.even.retries", "20"), ("rewards.answer.retries", "20"), ("generators", $"{stall.Generators}") }, // a reward in hand may run out of time too, and is tried again
+            Overrides = { ("generators", $"{stall.Generators}") },
             Time = time,
             CrashPoints = CrashPoints.Parse(point, _ =>
             {
-                time.Flow();
+                time.Go();
                 wake.Wait();
             }),
         };
+        tiny.Overrides.AddRange(Settings);
         tiny.Log.Heard = line =>
         {
             if (Regex.IsMatch(line, stall.Diagnosis, RegexOptions.CultureInvariant, Regex.InfiniteMatchTimeout))
             {
-                time.Stand();
                 diagnosed.TrySetResult();
             }
         };
@@ -89,6 +97,8 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
             wake.Set();
         }
 
-        return (await run).Hashes;
+        string hashes = (await run).Hashes;
+        time.Stop();
+        return hashes;
     }
 }

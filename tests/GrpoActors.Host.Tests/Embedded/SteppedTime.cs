@@ -1,11 +1,16 @@
 namespace GrpoActors.Host.Tests.Embedded;
 
-/// <summary>A clock that stands still, or flows: then every timer is due as soon as it is set, in the order of the times they are set for.</summary>
+/// <summary>
+/// A clock that stands still until it is set going; then a second passes at each of its ticks. A machine that is too busy for other threads is too busy for this one, so no time runs out
+/// for want of a processor.
+/// </summary>
 internal sealed class SteppedTime : TimeProvider
 {
+    private const int TickMilliseconds = 1;
+
     private readonly PriorityQueue<Timer, TimeSpan> armed = new();
     private TimeSpan now;
-    private bool flows;
+    private bool goes;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
@@ -17,24 +22,25 @@ internal sealed class SteppedTime : TimeProvider
         }
     }
 
-    public void Flow()
+    public void Go()
     {
         lock (armed)
         {
-            flows = true;
-            Monitor.PulseAll(armed);
+            if (!goes)
+            {
+                goes = true;
+                new Thread(Run) { IsBackground = true, Name = "clock" }.Start();
+            }
         }
     }
 
-    public void Stand()
+    public void Stop()
     {
         lock (armed)
         {
-            flows = false;
+            goes = false;
         }
     }
-
-    public SteppedTime() => new Thread(Run) { IsBackground = true, Name = "clock" }.Start();
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -43,30 +49,33 @@ internal sealed class SteppedTime : TimeProvider
         return timer;
     }
 
-    /// <summary>One timer after the other, on this thread: what a callback sets is in its place before the next one fires.</summary>
     private void Run()
     {
+        var due = new List<Timer>();
         while (true)
         {
-            Timer next;
             lock (armed)
             {
-                TimeSpan due;
-                while (!flows || !armed.TryDequeue(out next!, out due))
+                Monitor.Wait(armed, TickMilliseconds);
+                if (!goes)
                 {
-                    Monitor.Wait(armed);
+                    return;
                 }
 
-                if (next.Due != due)
+                now += TimeSpan.FromSeconds(1);
+                while (armed.TryPeek(out Timer? timer, out TimeSpan at) && at <= now)
                 {
-                    continue; // set to another time since, or disposed
+                    armed.Dequeue();
+                    if (timer.Due == at) // it was not set to another time since
+                    {
+                        timer.Due = null;
+                        due.Add(timer);
+                    }
                 }
-
-                next.Due = null;
-                now = due > now ? due : now;
             }
 
-            next.Fire();
+            due.ForEach(timer => timer.Fire());
+            due.Clear();
         }
     }
 
@@ -84,7 +93,6 @@ internal sealed class SteppedTime : TimeProvider
                 if (Due is { } due)
                 {
                     time.armed.Enqueue(this, due);
-                    Monitor.PulseAll(time.armed);
                 }
             }
 

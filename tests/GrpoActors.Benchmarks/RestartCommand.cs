@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using GrpoActors.Host.Chaos;
+
+namespace GrpoActors.Benchmarks;
+
+/// <summary><c>restart</c>: how long a killed run takes until it makes something new.</summary>
+internal static class RestartCommand
+{
+    private const double SecondsMax = 5;
+    private const int StepsMax = 20, Killed = 137; // 128 + SIGKILL
+
+    private static readonly string[] Short = ["--set", "phases.sft.steps=10", "--set", "evaluation.eval_steps=0"];
+
+    public static Command Build() => new Benchmark(
+        "restart",
+        "Kills grpo train recipes/arithmetic.json in the grpo phase at random steps, --runs times, and measures from the start of the next process to the first token or batch that the journal did not hold. From the repository's root.",
+        (settings, report) =>
+        {
+            string folder = Directory.CreateTempSubdirectory("grpo-restart-").FullName;
+            try
+            {
+                double[] seconds = [.. Measure(Path.Combine(folder, "run"), settings.Runs).Order()];
+                report.Add(new Row("restart to the next token or batch, median", seconds[seconds.Length / 2], "s", SecondsMax));
+                report.Add(new Row("p99", seconds[(int)Math.Ceiling(0.99 * seconds.Length) - 1], "s", SecondsMax));
+                report.Add(new Row("longest", seconds[^1], "s", SecondsMax));
+                report.Add(new Row("restarts", seconds.Length, ""));
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        });
+
+    private static IEnumerable<double> Measure(string folder, int restarts)
+    {
+        var random = new Random(1);
+        Train(folder, "post CheckpointDone#2"); // of the phase's start
+        for (int measured = 0; measured < restarts; measured++)
+        {
+            if (Train(folder, string.Create(CultureInfo.InvariantCulture, $"progress:appended StepCommitted#{random.Next(1, StepsMax + 1)}")) != Killed)
+            {
+                Directory.Delete(folder, recursive: true);
+                Train(folder, "post CheckpointDone#2");
+            }
+
+            long started = Stopwatch.GetTimestamp();
+            int exitCode = Train(folder, "post Progress#1|post BatchTrained#1");
+            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            yield return exitCode == Killed ? seconds : throw new InvalidOperationException($"grpo train ended with {exitCode} before it had made anything new.");
+        }
+    }
+
+    private static int Train(string folder, string crashAt)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "grpo.dll"), "train", "recipes/arithmetic.json", "--run-dir", folder, .. Short])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment[CrashPoints.Variable] = crashAt;
+        using Process process = Process.Start(start)!;
+        process.OutputDataReceived += static (_, _) => { };
+        process.BeginOutputReadLine();
+        string said = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode is 0 or Killed ? process.ExitCode : throw new InvalidOperationException($"grpo train ended with {process.ExitCode}: {said}");
+    }
+}
