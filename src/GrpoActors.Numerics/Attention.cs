@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using GrpoActors.Exact;
 
 namespace GrpoActors.Numerics;
@@ -230,9 +229,9 @@ public static unsafe partial class Attention
                 float* to = columns + ((nint)first * n);
                 int end = Math.Min(Block, count - first), split = Math.Clamp(prefixLength - first, 0, end);
                 if (split > 0)
-                    Attention.Transpose(prefix + (first * stride), stride, 0, split, n, to);
+                    Lanes.Transpose(prefix + (first * stride), stride, 0, split, n, to);
                 if (split < end)
-                    Attention.Transpose(own + ((first + split - prefixLength) * stride), stride, split, end, n, to);
+                    Lanes.Transpose(own + ((first + split - prefixLength) * stride), stride, split, end, n, to);
             }
         }
 
@@ -244,55 +243,6 @@ public static unsafe partial class Attention
             Lanes.Pad(own, stride, count - prefixLength, n, to + ((nint)prefixLength * padded), padded);
         }
     }
-
-    /// <summary>Rows of one head become columns <paramref name="first"/> .. <paramref name="end"/> - 1 (at most 64): out[n][j], rows of 64.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns)
-    {
-        rows -= first * stride;
-        for (int i = 0; i < n; i += 4)
-        {
-            float* to = columns + (i * Block);
-            int j = first;
-            for (; j + 4 <= end; j += 4)
-            {
-                float* from = rows + (j * stride) + i;
-                Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + stride), c = Vector128.Load(from + (2 * stride)), d = Vector128.Load(from + (3 * stride));
-                (Vector128<float> abLow, Vector128<float> abHigh) = Interleaved(a, b);
-                (Vector128<float> cdLow, Vector128<float> cdHigh) = Interleaved(c, d);
-                LowHalves(abLow, cdLow).Store(to + j);
-                HighHalves(abLow, cdLow).Store(to + Block + j);
-                LowHalves(abHigh, cdHigh).Store(to + (2 * Block) + j);
-                HighHalves(abHigh, cdHigh).Store(to + (3 * Block) + j);
-            }
-            for (; j < end; j++)
-            {
-                for (int r = 0; r < 4; r++)
-                    to[(r * Block) + j] = rows[(j * stride) + i + r];
-            }
-            for (; j < ((end + 15) & ~15); j++) // beyond it nobody reads
-            {
-                for (int r = 0; r < 4; r++)
-                    to[(r * Block) + j] = 0;
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Low, Vector128<float> High) Interleaved(Vector128<float> a, Vector128<float> b)
-    {
-        if (Sse.IsSupported)
-            return (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b));
-        return (Vector128.Create(a.GetElement(0), b.GetElement(0), a.GetElement(1), b.GetElement(1)), Vector128.Create(a.GetElement(2), b.GetElement(2), a.GetElement(3), b.GetElement(3)));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> LowHalves(Vector128<float> a, Vector128<float> b)
-        => Sse.IsSupported ? Sse.MoveLowToHigh(a, b) : Vector128.Create(a.GetLower(), b.GetLower());
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> HighHalves(Vector128<float> a, Vector128<float> b)
-        => Sse.IsSupported ? Sse.MoveHighToLow(b, a) : Vector128.Create(a.GetUpper(), b.GetUpper());
 
     /// <summary>Raw scores (without the factor) of query rows against columns [firstColumn, endColumn) of a transposed block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -10,7 +10,7 @@ namespace GrpoActors.Numerics;
 /// The stride of a span is the distance of its rows in floats, at least their width; the short forms take rows that touch. Inputs and outputs must not overlap.
 /// T may be 0. Nothing is allocated.
 /// </remarks>
-public static unsafe class Gemm
+public static unsafe partial class Gemm
 {
     /// <summary>y_TE = x_TD w_EDᵀ (+ y_TE where <paramref name="accumulate"/>).</summary>
     public static void Forward(ReadOnlySpan<float> x_TD, PackedMatrix w_ED, Span<float> y_TE, ThreadTeam team, bool accumulate = false)
@@ -21,6 +21,11 @@ public static unsafe class Gemm
     {
         Check(x_TD.Length, xStride, w_ED.Inputs, tokens, nameof(x_TD));
         Check(y_TE.Length, yStride, w_ED.Outputs, tokens, nameof(y_TE));
+        if (w_ED.Lent.Length != 0)
+        {
+            RunLent(x_TD, xStride, w_ED, isForward: true, y_TE, yStride, tokens, accumulate, team);
+            return;
+        }
         fixed (float* x = x_TD, y = y_TE)
         {
             var work = new PanelWork(x, xStride, w_ED, isForward: true, y, yStride, tokens, accumulate, team.Threads);
@@ -37,6 +42,11 @@ public static unsafe class Gemm
     {
         Check(dy_TE.Length, dyStride, w_ED.Outputs, tokens, nameof(dy_TE));
         Check(dx_TD.Length, dxStride, w_ED.Inputs, tokens, nameof(dx_TD));
+        if (w_ED.Lent.Length != 0)
+        {
+            RunLent(dy_TE, dyStride, w_ED, isForward: false, dx_TD, dxStride, tokens, accumulate, team);
+            return;
+        }
         fixed (float* dy = dy_TE, dx = dx_TD)
         {
             var work = new PanelWork(dy, dyStride, w_ED, isForward: false, dx, dxStride, tokens, accumulate, team.Threads);
@@ -163,17 +173,17 @@ public static unsafe class Gemm
         }
     }
 
-    /// <summary>dyᵀ x. An item is a band of outputs against 64 inputs; it goes through the tokens in blocks and copies its columns of x, block by block, to where they touch.</summary>
+    /// <summary>dyᵀ x. An item is a band of outputs against a run of panels of 64 inputs; it goes through the tokens in blocks and copies its columns of dy and x, block by block, to where they touch.</summary>
     private readonly struct WeightWork : ITeamWork
     {
-        private const int BlockTokens = 256;
+        private const int BlockTokens = 512, BandOutputsMax = 64 * GemmTile.Rows;
 
         private readonly ThreadTeam _team;
         private readonly float* _dy;
         private readonly float* _x;
         private readonly float* _dw;
         private readonly nint _dyStride, _xStride;
-        private readonly int _outputs, _inputs, _tokens, _bandOutputs, _panels, _bands;
+        private readonly int _outputs, _inputs, _tokens, _bandOutputs, _bandWidth, _bands, _runInputs, _runs;
 
         public WeightWork(ThreadTeam team, float* dy, nint dyStride, float* x, nint xStride, float* dw, int outputs, int inputs, int tokens)
         {
@@ -181,30 +191,39 @@ public static unsafe class Gemm
             _x = x;
             _dw = dw;
             (_team, _dyStride, _xStride, _outputs, _inputs, _tokens) = (team, dyStride, xStride, outputs, inputs, tokens);
-            _panels = (inputs + GemmTile.Columns - 1) / GemmTile.Columns;
-            int bands = Math.Max(1, team.Threads == 1 ? 1 : (4 * team.Threads + _panels - 1) / _panels);
-            int tiles = (outputs + GemmTile.Rows - 1) / GemmTile.Rows;
-            int tilesPerBand = Math.Max(Math.Min(8, tiles), (tiles + bands - 1) / bands);
-            _bandOutputs = tilesPerBand * GemmTile.Rows;
+            int bands = (outputs + BandOutputsMax - 1) / BandOutputsMax;
+            _bandOutputs = (outputs + (bands * GemmTile.Rows) - 1) / (bands * GemmTile.Rows) * GemmTile.Rows;
+            _bandWidth = PackedMatrix.RoundedUp(_bandOutputs);
             _bands = (outputs + _bandOutputs - 1) / _bandOutputs;
+            int panels = (inputs + GemmTile.Columns - 1) / GemmTile.Columns;
+            int wanted = team.Threads == 1 ? 1 : Math.Clamp((4 * team.Threads + _bands - 1) / _bands, 1, panels);
+            int panelsPerRun = (panels + wanted - 1) / wanted;
+            _runInputs = panelsPerRun * GemmTile.Columns;
+            _runs = (panels + panelsPerRun - 1) / panelsPerRun;
         }
 
-        public int Items => _bands * _panels;
+        public int Items => _bands * _runs;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
 
         public void Run(int item, int worker)
         {
-            int panel = item / _bands, band = item - panel * _bands;
-            int column = panel * GemmTile.Columns, columns = Math.Min(GemmTile.Columns, _inputs - column), width = PackedMatrix.RoundedUp(columns);
-            int outputStart = band * _bandOutputs, outputEnd = Math.Min(_outputs, outputStart + _bandOutputs);
-            float* block = _team.ScratchOf(worker, BlockTokens * GemmTile.Columns);
+            int band = item / _runs, run = item - band * _runs;
+            int outputStart = band * _bandOutputs, outputs = Math.Min(_bandOutputs, _outputs - outputStart);
+            int inputEnd = Math.Min(_inputs, (run + 1) * _runInputs);
+            int blockTokens = Math.Min(BlockTokens, _tokens);
+            float* dy = _team.ScratchOf(worker, (nint)blockTokens * (_bandWidth + GemmTile.Columns)), x = dy + ((nint)blockTokens * _bandWidth);
             for (int token = 0; token < _tokens; token += BlockTokens)
             {
                 int count = Math.Min(BlockTokens, _tokens - token);
-                Lanes.Pad(_x + (token * _xStride) + column, _xStride, count, columns, block, width);
-                for (int output = outputStart; output < outputEnd; output += GemmTile.Rows)
-                    Tile(Math.Min(GemmTile.Rows, outputEnd - output), columns, count, _dy + token * _dyStride + output, 1, _dyStride, block, width, _dw + (nint)output * _inputs + column, _inputs, continues: true);
+                Lanes.Pad(_dy + (token * _dyStride) + outputStart, _dyStride, count, outputs, dy, _bandWidth);
+                for (int column = run * _runInputs; column < inputEnd; column += GemmTile.Columns)
+                {
+                    int columns = Math.Min(GemmTile.Columns, _inputs - column), width = PackedMatrix.RoundedUp(columns);
+                    Lanes.Pad(_x + (token * _xStride) + column, _xStride, count, columns, x, width);
+                    for (int output = 0; output < outputs; output += GemmTile.Rows)
+                        Tile(Math.Min(GemmTile.Rows, outputs - output), columns, count, dy + output, 1, _bandWidth, x, width, _dw + ((nint)(outputStart + output) * _inputs) + column, _inputs, continues: true);
+                }
             }
         }
     }

@@ -152,6 +152,61 @@ public static unsafe class Lanes
         }
     }
 
+    /// <summary>Rows of n floats become columns <paramref name="first"/> .. <paramref name="end"/> - 1 (at most 64): out[n][j], rows of 64; zeros up to a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns)
+    {
+        rows -= first * stride;
+        int i = 0;
+        for (; i + 4 <= n; i += 4)
+        {
+            float* to = columns + (i * GemmTile.Columns);
+            int j = first;
+            for (; j + 4 <= end; j += 4)
+            {
+                float* from = rows + (j * stride) + i;
+                Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + stride), c = Vector128.Load(from + (2 * stride)), d = Vector128.Load(from + (3 * stride));
+                (Vector128<float> abLow, Vector128<float> abHigh) = Interleaved(a, b);
+                (Vector128<float> cdLow, Vector128<float> cdHigh) = Interleaved(c, d);
+                LowHalves(abLow, cdLow).Store(to + j);
+                HighHalves(abLow, cdLow).Store(to + GemmTile.Columns + j);
+                LowHalves(abHigh, cdHigh).Store(to + (2 * GemmTile.Columns) + j);
+                HighHalves(abHigh, cdHigh).Store(to + (3 * GemmTile.Columns) + j);
+            }
+            for (; j < end; j++)
+            {
+                for (int r = 0; r < 4; r++)
+                    to[(r * GemmTile.Columns) + j] = rows[(j * stride) + i + r];
+            }
+            for (; j < ((end + 15) & ~15); j++) // beyond it nobody reads
+            {
+                for (int r = 0; r < 4; r++)
+                    to[(r * GemmTile.Columns) + j] = 0;
+            }
+        }
+        for (; i < n; i++)
+        {
+            for (int j = first; j < ((end + 15) & ~15); j++)
+                columns[(i * GemmTile.Columns) + j] = j < end ? rows[(j * stride) + i] : 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<float> Low, Vector128<float> High) Interleaved(Vector128<float> a, Vector128<float> b)
+    {
+        if (Sse.IsSupported)
+            return (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b));
+        return (Vector128.Create(a.GetElement(0), b.GetElement(0), a.GetElement(1), b.GetElement(1)), Vector128.Create(a.GetElement(2), b.GetElement(2), a.GetElement(3), b.GetElement(3)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> LowHalves(Vector128<float> a, Vector128<float> b)
+        => Sse.IsSupported ? Sse.MoveLowToHigh(a, b) : Vector128.Create(a.GetLower(), b.GetLower());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> HighHalves(Vector128<float> a, Vector128<float> b)
+        => Sse.IsSupported ? Sse.MoveHighToLow(b, a) : Vector128.Create(a.GetUpper(), b.GetUpper());
+
     /// <summary>The way back: the first <paramref name="n"/> floats of padded rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Unpad(float* rows, int padded, int count, int n, float* to, nint stride)

@@ -7,6 +7,9 @@ namespace GrpoActors.Numerics;
 [Flags]
 public enum PackedFor
 {
+    /// <summary>Nothing is packed: the matrix is lent as it lies (<see cref="PackedMatrix.Lend"/>) and serves all.</summary>
+    Nothing = 0,
+
     /// <summary><see cref="Gemm.Forward(ReadOnlySpan{float}, PackedMatrix, Span{float}, ThreadTeam, bool)"/>: enough for a sampler or a reference.</summary>
     Forward = 1,
 
@@ -24,6 +27,8 @@ public enum PackedFor
 /// input gradient    panels of 64 inputs,  each [E][64]: entry (e, d) is w[e, d]; likewise
 /// </code>
 /// Memory: 4 bytes · D · (E rounded up to 16), and once more for the input gradient; native, 64-byte aligned; freed by <see cref="Dispose"/>.
+/// A matrix that is lent has no memory of its own: its panels are made when they are used, by each thread in its scratch memory. With hundreds of rows that takes
+/// a few hundredths of a product's time; with few it would take most of it.
 /// </remarks>
 public sealed unsafe class PackedMatrix : IDisposable
 {
@@ -49,6 +54,18 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>Frees memory that nobody disposed.</summary>
     ~PackedMatrix() => Free();
+
+    /// <summary>Reads w_ED where it lies, from now on; it may change between products. For a matrix packed for <see cref="PackedFor.Nothing"/>.</summary>
+    public void Lend(ReadOnlyMemory<float> w_ED)
+    {
+        if (Uses != PackedFor.Nothing)
+            throw new InvalidOperationException($"A matrix packed for {Uses} has memory of its own.");
+        Shapes.Equal(w_ED.Length, (long)Outputs * Inputs, nameof(w_ED));
+        Lent = w_ED;
+    }
+
+    /// <summary>Shape [E, D]; empty unless lent.</summary>
+    internal ReadOnlyMemory<float> Lent { get; private set; }
 
     /// <summary>E.</summary>
     public int Outputs { get; }

@@ -15,12 +15,13 @@ public sealed class AllocationTests
     private static readonly ModelSpec Spec = MicroModel.Spec();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void Training_micro_batches_allocate_nothing_in_the_steady_state(int threads)
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(2, true)]
+    public void Training_micro_batches_allocate_nothing_in_the_steady_state(int threads, bool recomputes)
     {
-        using CpuTrainer trainer = MicroModel.Trainer(Spec, MicroModel.Weights(Spec), threads);
-        PackedBatch large = MicroModel.Batch(Spec, (70, 20), (9, 3)), small = MicroModel.Batch(Spec, (33, 5), (2, 1));
+        using CpuTrainer trainer = MicroModel.Trainer(Spec, MicroModel.Weights(Spec), threads, recomputes);
+        PackedBatch large = MicroModel.Batch(Spec, (70, 20), (9, 3)), small = Shared(MicroModel.Batch(Spec, (33, 5), (9, 5)));
         TokenScores scores = MicroModel.Scores(large);
         float[] coefficients = MicroModel.Coefficients(large.Targets, 0);
         void MicroBatches()
@@ -61,6 +62,13 @@ public sealed class AllocationTests
         }
 
         Assert.Equal(0, least);
+    }
+
+    /// <summary>Two sequences with the prompt of the first.</summary>
+    private static PackedBatch Shared(PackedBatch batch)
+    {
+        Array.Copy(batch.Tokens, 0, batch.Tokens, batch.Offsets[1], batch.FirstTarget[0]);
+        return batch with { GroupStarts = [0, 2] };
     }
 
     private static long LeastAllocatedBy(Action action)

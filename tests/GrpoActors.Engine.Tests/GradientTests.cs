@@ -109,6 +109,24 @@ public sealed class GradientTests
         Assert.All(gradients, gradient => Assert.Equal(gradients[0], gradient));
     }
 
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, false)]
+    public void Computing_activations_again_changes_no_bit(bool biases, bool qkNorm, bool tied)
+    {
+        ModelSpec spec = MicroModel.Spec(biases, qkNorm, tied);
+        PackedBatch batch = Groups(spec);
+        float[] dLogProb = MicroModel.Coefficients(batch.Targets, 0), dEntropy = MicroModel.Coefficients(batch.Targets, 1);
+        float[][] gradients = [.. new[] { false, true }.Select(recomputes =>
+        {
+            using CpuTrainer trainer = MicroModel.Trainer(spec, MicroModel.Weights(spec), threads: 2, recomputes);
+            trainer.Forward(batch, 0.7, keepForBackward: true, MicroModel.Scores(batch));
+            trainer.Backward(dLogProb, dEntropy);
+            return All(trainer.Gradient());
+        })];
+        Assert.Equal(gradients[0], gradients[1]);
+    }
+
     [Fact]
     public void A_group_whose_prompts_differ_is_refused()
     {

@@ -48,9 +48,9 @@ internal static class MicroModel
     public static float[] Coefficients(int count, uint key)
         => [.. Enumerable.Range(0, count).Select(i => 2 * Philox.Block(5, key, (uint)i, 0, 0).Uniform - 1)];
 
-    public static CpuTrainer Trainer(ModelSpec spec, PolicyWeights weights, int threads = 1)
+    public static CpuTrainer Trainer(ModelSpec spec, PolicyWeights weights, int threads = 1, bool recomputes = false)
     {
-        using var engine = new CpuEngine(spec, new EngineOptions(threads, 64));
+        using var engine = new CpuEngine(spec, new EngineOptions(threads, 64, recomputes));
         return (CpuTrainer)engine.OpenTrainer(weights);
     }
 

@@ -8,7 +8,7 @@ public sealed class GemmTests
     public static TheoryData<int, int, int> Sizes { get; } = new()
     {
         { 1, 1, 1 }, { 1, 16, 64 }, { 2, 5, 7 }, { 3, 33, 17 }, { 5, 128, 40 }, { 6, 64, 64 }, { 7, 40, 65 }, { 13, 100, 200 }, { 31, 128, 96 },
-        { 64, 344, 128 }, { 150, 128, 344 }, { 301, 24, 130 }, { 600, 20, 33 },
+        { 64, 344, 128 }, { 150, 128, 344 }, { 301, 24, 130 }, { 600, 20, 33 }, { 50, 1000, 30 }, { 50, 30, 1001 }, { 7, 800, 70 },
     };
 
     [Theory]
@@ -19,15 +19,21 @@ public sealed class GemmTests
         for (int threads = 1; threads <= 4; threads++)
         {
             using var team = new ThreadTeam(threads);
-            using var packed = new PackedMatrix(e, d);
+            using PackedMatrix packed = new(e, d), lent = new(e, d, PackedFor.Nothing);
             packed.Pack(w, team);
+            lent.Lend(w);
             foreach (bool accumulate in new[] { false, true })
             {
-                float[] y = (float[])y0.Clone(), dx = (float[])dx0.Clone();
-                Gemm.Forward(x, packed, y, team, accumulate);
-                Gemm.InputGradient(dy, packed, dx, team, accumulate);
-                Sample.SameBits(Chains(accumulate ? y0 : new float[t * e], t, e, d, (r, k) => x[(r * d) + k], (k, c) => w[(c * d) + k]), y, "forward");
-                Sample.SameBits(Chains(accumulate ? dx0 : new float[t * d], t, d, e, (r, k) => dy[(r * e) + k], (k, c) => w[(k * d) + c]), dx, "input gradient");
+                float[] expected = Chains(accumulate ? y0 : new float[t * e], t, e, d, (r, k) => x[(r * d) + k], (k, c) => w[(c * d) + k]);
+                float[] expectedGradient = Chains(accumulate ? dx0 : new float[t * d], t, d, e, (r, k) => dy[(r * e) + k], (k, c) => w[(k * d) + c]);
+                foreach (PackedMatrix matrix in new[] { packed, lent })
+                {
+                    float[] y = (float[])y0.Clone(), dx = (float[])dx0.Clone();
+                    Gemm.Forward(x, matrix, y, team, accumulate);
+                    Gemm.InputGradient(dy, matrix, dx, team, accumulate);
+                    Sample.SameBits(expected, y, "forward");
+                    Sample.SameBits(expectedGradient, dx, "input gradient");
+                }
             }
             float[] dw = (float[])dw0.Clone();
             Gemm.WeightGradient(dy, x, dw, team);

@@ -194,10 +194,11 @@ public sealed record EvaluationPlan(DataPlan Data, int EverySteps, string Reward
 /// <param name="GroupsPerTicket">Most groups that a generator is handed at once; 0: an even share of a step.</param>
 /// <param name="MicroBatchTokens">Token budget of one forward/backward.</param>
 /// <param name="CheckpointEverySteps">Steps between checkpoints.</param>
+/// <param name="GradientCheckpointing">The learner keeps the input of each layer alone and computes the rest again.</param>
 /// <param name="Journal">A SQLite file, or the connection string of a PostgreSQL database; null: journal.db in the run folder.</param>
 public sealed record RunOperation(
     string RunFolder, int Generators, int Scorers, int Threads, int GroupsPerTicket, int MicroBatchTokens, int CheckpointEverySteps, int SamplesEverySteps,
-    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null);
+    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false);
 
 /// <summary>Silence after which an effect is issued again. None of them closes a group.</summary>
 public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation);

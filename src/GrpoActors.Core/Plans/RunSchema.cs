@@ -87,6 +87,10 @@ internal static class RunSchema
             "Token budget of one forward and backward pass: memory against speed, never the result.")
         { Default = 4096, Part = SettingPart.Operation, AlsoKnownAs = ["ppo_max_token_len_per_gpu", "ppo_micro_batch_size"] };
 
+        public static readonly Setting<bool> GradientCheckpointing = new("gradient_checkpointing", new FlagForm(),
+            "The learner keeps the input of each layer alone and computes the rest again in the backward pass: less memory, a third more work, never another result.")
+        { Default = false, Part = SettingPart.Operation, Origin = NameOrigin.Transformers, AlsoKnownAs = ["enable_gradient_checkpointing"] };
+
         public static readonly Setting<int> SaveSteps = new("save_steps", Count(1), "Steps between checkpoints. What was learned since the last one is trained again after a crash, from the journal.")
         { Default = 50, Part = SettingPart.Operation, Origin = NameOrigin.Transformers, Synonym = "checkpoint_steps", AlsoKnownAs = ["save_freq", "save_every"] };
 
@@ -102,7 +106,7 @@ internal static class RunSchema
         public static readonly Section All = new("run", "The top of a run file.",
         [
             Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation,
-            RunDir, Journal, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, SaveSteps, SamplesSteps, WorkerRestartsMax, Deadlines,
+            RunDir, Journal, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SamplesSteps, WorkerRestartsMax, Deadlines,
         ]);
     }
 

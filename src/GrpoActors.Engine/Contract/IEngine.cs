@@ -14,7 +14,9 @@ public interface IEngineProvider
 }
 
 /// <param name="Threads">Threads of one sampler or trainer, >= 1.</param>
-public sealed record EngineOptions(int Threads, int MicroBatchTokens);
+/// <param name="MicroBatchTokens">Tokens that a sampler prefills at once, >= 1.</param>
+/// <param name="GradientCheckpointing">A trainer keeps the input of each layer alone and computes the rest again in the backward pass: less memory, a third more work, the same bits.</param>
+public sealed record EngineOptions(int Threads, int MicroBatchTokens, bool GradientCheckpointing = false);
 
 /// <summary>What is true of an engine's results. Reported with the result.</summary>
 /// <param name="Exact">Same plan, same bits on every machine.</param>
@@ -98,7 +100,7 @@ public interface ITrainer : IDisposable
     /// <summary>A copy of the present weights that does not change.</summary>
     PolicyWeights Publish(PolicyVersion version, Digest policy);
 
-    /// <summary>A copy of everything that training mutates, by the names that checkpoints and hashes use: weights, <c>name.m</c>, <c>name.v</c>; and the kept reference.</summary>
+    /// <summary>Everything that training mutates, by the names that checkpoints and hashes use: weights, <c>name.m</c>, <c>name.v</c>; and the kept reference. Views, not copies: good until the next call that changes it.</summary>
     TrainerState Capture();
 
     /// <summary>Goes on from what was captured; a gradient that was being accumulated is dropped.</summary>

@@ -35,9 +35,9 @@ internal sealed class CpuTrainer : ITrainer
         _tiedHeadGradient = layout.Spec.TiedHead ? new float[layout.Head.Length] : [];
         _team = new ThreadTeam(options.Threads);
         _layers = new Layers(layout.Spec, _team, rotary);
-        _pass = new TransformerPass(layout.Spec, _layers);
-        _packed = new PackedPolicy(layout, PackedFor.Both);
-        _packed.Load(_weights.Memory, _team);
+        _pass = new TransformerPass(layout.Spec, _layers, options.GradientCheckpointing);
+        _packed = new PackedPolicy(layout, PackedFor.Nothing);
+        _packed.Lend(_weights);
     }
 
     public long Parameters => _layout.Parameters;
@@ -79,7 +79,7 @@ internal sealed class CpuTrainer : ITrainer
         float clip = optimizer.MaxGradNorm > 0 ? (float)Math.Min(1, optimizer.MaxGradNorm / (norm + ClipEpsilon)) : 1;
         Digest digest = Step(optimizer, learningRate, clip);
         Array.Clear(_gradient.Values);
-        _packed.Load(_weights.Memory, _team);
+        _packed.Lend(_weights);
         return new UpdateResult(norm, digest);
     }
 
@@ -108,7 +108,7 @@ internal sealed class CpuTrainer : ITrainer
     public PolicyWeights Publish(PolicyVersion version, Digest policy) => new(version, policy, _weights.Copy().Named());
 
     public TrainerState Capture() => new(
-        _weights.Copy().Named(), Moments(_firstMoment.Copy(), _secondMoment.Copy()), _optimizerSteps, _reference?.Named());
+        _weights.Named(), Moments(_firstMoment, _secondMoment), _optimizerSteps, _reference?.Named());
 
     public void Restore(TrainerState state)
     {
@@ -118,7 +118,7 @@ internal sealed class CpuTrainer : ITrainer
         _optimizerSteps = state.OptimizerSteps;
         Array.Clear(_gradient.Values);
         Array.Clear(_tiedHeadGradient);
-        _packed.Load(_weights.Memory, _team);
+        _packed.Lend(_weights);
         if (state.Reference is null)
         {
             SetReference(null);
@@ -185,7 +185,7 @@ internal sealed class CpuTrainer : ITrainer
             return;
         }
 
-        _packedReference ??= new PackedPolicy(_layout, PackedFor.Forward);
-        _packedReference.Load(reference.Memory, _team);
+        _packedReference ??= new PackedPolicy(_layout, PackedFor.Nothing);
+        _packedReference.Lend(reference);
     }
 }

@@ -5,8 +5,8 @@ namespace GrpoActors.Engine.Cpu;
 /// <summary>Final norm, output head and log-probs of the scored rows, in chunks: the logits of all rows are never held at once.</summary>
 internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team) : IDisposable
 {
-    /// <summary>Largest chunk of logits: 16 MB.</summary>
-    private const int ChunkFloats = 1 << 22;
+    /// <summary>Largest chunk of logits, 64 MB: enough rows for each reading of the head.</summary>
+    private const int ChunkFloats = 1 << 24;
 
     private readonly FloatBuffer _stream = new(), _normed = new(), _invRms = new(), _logits = new(), _dNormed = new(), _dStream = new();
     private SoftmaxRow[] _softmax = [];

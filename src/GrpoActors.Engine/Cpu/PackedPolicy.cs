@@ -3,7 +3,7 @@ using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;
 
-/// <summary>One version's weights as the kernels read them: matrices packed, vectors and the embedding as they are.</summary>
+/// <summary>One version's weights as the kernels read them: matrices packed or lent, vectors copied, the embedding as it is.</summary>
 internal sealed class PackedPolicy : IDisposable
 {
     private readonly ModelLayout _layout;
@@ -31,15 +31,12 @@ internal sealed class PackedPolicy : IDisposable
     public void Load(Func<TensorLayout, ReadOnlyMemory<float>> weights, ThreadTeam team)
     {
         ReadOnlySpan<float> Of(TensorLayout tensor) => weights(tensor).Span;
-        Embedding_VD = weights(_layout.Embedding);
-        Of(_layout.FinalNorm).CopyTo(FinalNorm_D);
+        LoadVectors(weights);
         Head.Pack(Of(_layout.Head), team);
         for (int i = 0; i < Layers.Count; i++)
         {
             PackedLayer layer = Layers[i];
             LayerLayout at = _layout.Layers[i];
-            Of(at.InputNorm).CopyTo(layer.InputNorm_D);
-            Of(at.PostNorm).CopyTo(layer.PostNorm_D);
             layer.Qkv.PackRows(0, Of(at.Q), team);
             layer.Qkv.PackRows(Rows(at.Q), Of(at.K), team);
             layer.Qkv.PackRows(Rows(at.Q) + Rows(at.K), Of(at.V), team);
@@ -47,6 +44,35 @@ internal sealed class PackedPolicy : IDisposable
             layer.GateUp.PackRows(0, Of(at.Gate), team);
             layer.GateUp.PackRows(Rows(at.Gate), Of(at.Up), team);
             layer.Down.Pack(Of(at.Down), team);
+        }
+    }
+
+    /// <summary>Reads the matrices where they lie; only vectors are copied. To be called again when those have changed.</summary>
+    public void Lend(ParameterSet weights)
+    {
+        LoadVectors(weights.Memory);
+        Head.Lend(weights.Memory(_layout.Head));
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            LayerLayout at = _layout.Layers[i];
+            Layers[i].Qkv.Lend(weights.Memory(at.Q, at.V));
+            Layers[i].Output.Lend(weights.Memory(at.Output));
+            Layers[i].GateUp.Lend(weights.Memory(at.Gate, at.Up));
+            Layers[i].Down.Lend(weights.Memory(at.Down));
+        }
+    }
+
+    private void LoadVectors(Func<TensorLayout, ReadOnlyMemory<float>> weights)
+    {
+        ReadOnlySpan<float> Of(TensorLayout tensor) => weights(tensor).Span;
+        Embedding_VD = weights(_layout.Embedding);
+        Of(_layout.FinalNorm).CopyTo(FinalNorm_D);
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            PackedLayer layer = Layers[i];
+            LayerLayout at = _layout.Layers[i];
+            Of(at.InputNorm).CopyTo(layer.InputNorm_D);
+            Of(at.PostNorm).CopyTo(layer.PostNorm_D);
             if (at.QBias is not null)
             {
                 Of(at.QBias).CopyTo(layer.QkvBias);

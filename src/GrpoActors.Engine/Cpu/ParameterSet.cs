@@ -17,6 +17,9 @@ internal sealed class ParameterSet(ModelLayout layout)
 
     public ReadOnlyMemory<float> Memory(TensorLayout tensor) => Values.AsMemory(tensor.Offset, tensor.Length);
 
+    /// <summary>Fused tensors, as above.</summary>
+    public ReadOnlyMemory<float> Memory(TensorLayout first, TensorLayout last) => Values.AsMemory(first.Offset, last.Offset + last.Length - first.Offset);
+
     /// <summary>Views, not copies; in ordinal order of names.</summary>
     public IReadOnlyList<NamedTensor> Named(string suffix = "")
         => [.. Layout.Tensors.Select(tensor => new NamedTensor(tensor.Name + suffix, tensor.Shape, Values.AsMemory(tensor.Offset, tensor.Length)))];

@@ -6,12 +6,13 @@ namespace GrpoActors.Engine.Cpu;
 /// <summary>Forward and backward of a packed micro-batch. Activations lie in buffers that grow to the largest micro-batch and are then reused.</summary>
 /// <remarks>
 /// Bytes that T tokens take, L layers: 4 T (L (4 D + (H + 2K) N + H N + 3 F + H + 2) + 3 D); the backward pass adds 4 T (4 D + (H + 2K) N + H N + 3 F),
-/// a norm of q and k 4 T L (H + K) (N + 1). Logits come on top, at most 16 MB or one row; a prompt of P tokens shared by G sequences 8 G (P - 1) K N.
+/// a norm of q and k 4 T L (H + K) (N + 1). With recomputation only the input of each layer is kept, 4 T L D, and the rest of one layer at a time. Logits come on top, at most 64 MB or one row; a prompt of P tokens shared by G sequences 8 G (P - 1) K N.
 /// </remarks>
 internal sealed class TransformerPass : IDisposable
 {
     private readonly ModelSpec _spec;
     private readonly Layers _layers;
+    private readonly bool _recomputes;
     private readonly LayerActivations[] _kept;
     private readonly LayerActivations _passing = new();
     private readonly FloatBuffer _final = new();
@@ -20,10 +21,12 @@ internal sealed class TransformerPass : IDisposable
     private float _temperature;
     private bool _hasKept;
 
-    public TransformerPass(ModelSpec spec, Layers layers)
+    /// <param name="recomputes">Keep the input of each layer alone and compute the rest again in the backward pass: the same bits.</param>
+    public TransformerPass(ModelSpec spec, Layers layers, bool recomputes)
     {
         _spec = spec;
         _layers = layers;
+        _recomputes = recomputes;
         _kept = [.. Enumerable.Range(0, spec.Layers).Select(_ => new LayerActivations())];
         _head = new Head(spec.HiddenSize, spec.VocabularySize, layers.Epsilon, layers.Team);
     }
@@ -49,7 +52,7 @@ internal sealed class TransformerPass : IDisposable
         Embedding.Forward(policy.Embedding_VD.Span, d, Input.Tokens, x_TD);
         for (int i = 0; i < policy.Layers.Count; i++)
         {
-            LayerActivations at = keep ? _kept[i] : _passing;
+            LayerActivations at = keep && !_recomputes ? _kept[i] : _passing;
             FloatBuffer after = !keep || i + 1 == policy.Layers.Count ? _final : _kept[i + 1].Stream;
             Span<float> next_TD = after.AtLeast(tokens, d);
             Layer(policy.Layers[i], at, x_TD, next_TD);
@@ -94,13 +97,19 @@ internal sealed class TransformerPass : IDisposable
         _head.Backward(policy, Input.ScoredRows, Input.Targets, _temperature, dLogProb_S, dEntropy_S, dHead_VD, gradient[layout.FinalNorm], dStream_TD);
         for (int i = policy.Layers.Count - 1; i >= 0; i--)
         {
-            LayerBackward(policy.Layers[i], _kept[i], layout.Layers[i], gradient, dStream_TD);
+            Span<float> x_TD = _kept[i].Stream.AtLeast(Input.Rows, _layers.D);
+            if (_recomputes)
+            {
+                Layer(policy.Layers[i], _passing, x_TD, _final.AtLeast(Input.Rows, _layers.D));
+            }
+
+            LayerBackward(policy.Layers[i], _recomputes ? _passing : _kept[i], layout.Layers[i], gradient, x_TD, dStream_TD);
         }
 
         Embedding.Backward(dStream_TD, _layers.D, Input.Tokens, gradient[layout.Embedding], _layers.Team);
     }
 
-    private void LayerBackward(PackedLayer layer, LayerActivations at, LayerLayout layout, ParameterSet gradient, Span<float> dStream_TD)
+    private void LayerBackward(PackedLayer layer, LayerActivations at, LayerLayout layout, ParameterSet gradient, ReadOnlySpan<float> x_TD, Span<float> dStream_TD)
     {
         int tokens = Input.Rows, d = _layers.D, f = _layers.F;
         ThreadTeam team = _layers.Team;
@@ -121,7 +130,7 @@ internal sealed class TransformerPass : IDisposable
         Span<float> dQkv_TE = AttentionBackward(layer, at, layout, gradient, dStream_TD);
         Gemm.WeightGradient(dQkv_TE, _layers.Qkv, at.Normed.AtLeast(tokens, d), d, gradient[layout.Q, layout.V], _layers.Qkv, d, tokens, team);
         Gemm.InputGradient(dQkv_TE, layer.Qkv, dNormed_TD, team);
-        RmsNorm.Backward(at.Stream.AtLeast(tokens, d), layer.InputNorm_D, at.InvRms.AtLeast(tokens), dNormed_TD, dStream_TD, gradient[layout.InputNorm], accumulate: true, team);
+        RmsNorm.Backward(x_TD, layer.InputNorm_D, at.InvRms.AtLeast(tokens), dNormed_TD, dStream_TD, gradient[layout.InputNorm], accumulate: true, team);
     }
 
     /// <summary>The gradient of q, k and v before rotation, norm and bias.</summary>

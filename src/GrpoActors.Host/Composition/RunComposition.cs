@@ -25,7 +25,7 @@ public static class RunComposition
             : null;
         ImmutableArray<IReward> made = [.. identity.Rewards.Select(reward => rewards.Make(reward.Kind, reward.Settings).Reward
             ?? throw new InvalidOperationException($"Reward {reward.Name} was checked, but cannot be made."))];
-        IEngine engine = new CpuEngineProvider().Open(model.Spec, new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens));
+        IEngine engine = new CpuEngineProvider().Open(model.Spec, new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing));
         return new RunSetup(
             plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights);
     }
