@@ -15,6 +15,9 @@ internal static class CoefficientsCommand
     private const int Groups = 32, Completions = 8, PromptTokens = 7, AnswerTokens = 11, MicroBatchTokens = 512;
     private const int Rows = Groups * Completions, RowsAPass = MicroBatchTokens / (PromptTokens + AnswerTokens);
 
+    /// <summary>A run has hundreds of steps: what counts is code that the JIT has seen often.</summary>
+    private const int WarmUps = 200;
+
     public static Command Build() => new Benchmark(
         "coefficients",
         $"Advantages, survey and coefficients of {Rows} completions of {AnswerTokens} tokens, one thread. Limit: forward, backward and update of the same step, sampling not counted; the share may be 1 %.",
@@ -30,6 +33,11 @@ internal static class CoefficientsCommand
         foreach ((string name, ObjectivePlan plan) in Plans())
         {
             var step = new Step(plan);
+            for (int i = 0; i < WarmUps; i++)
+            {
+                step.Evaluate();
+            }
+
             Timing timing = Timing.Of(settings.Runs, step.Evaluate);
             report.Add(new Row(name, 1e3 * timing.Seconds, "ms", stepMs, timing.BytesAllocated));
         }

@@ -66,9 +66,14 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
         bool refill = flavour == 1 && order == OrderKind.Canonical, drop = flavour is 1 or 2, twice = flavour == 3, watched = flavour == 4;
         var data = new DataPlan("rows.jsonl", 17, default, 100);
         ObjectivePlan objective = ObjectivePlan.For(Dialect.Trl, "grpo");
-        if (flavour is 2 or 3)
+        if (flavour is 2 or 3 or 4)
         {
             objective = objective with { Kl = objective.Kl with { Coefficient = 0.04 } };
+        }
+
+        if (watched) // everything that an objective carries from step to step, and rollbacks through it
+        {
+            objective = objective with { AdaptiveKl = new(Target: 0.01, Horizon: 100), AdaptiveEntropy = new(Target: 2), Reference = new(EverySteps: 3, Alpha: 0.5) };
         }
 
         var group = new GroupPlan(6, 2, 8, new SamplingPlan(1, 0, 1, 0, 1, [], [2]), 1, 1, objective, refill ? 2 : 0, RefillExhausted.TrainWhatThereIs, drop, KeepUnscorable: false);

@@ -1,11 +1,13 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Objectives;
 
 namespace GrpoActors.Host.Projections;
 
 /// <summary>A step's numbers under TRL's names where TRL has one: what the trainer reported, which the journal holds, and what a trainer cannot know.</summary>
 /// <remarks>
 /// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>.
+/// <c>epoch</c> counts the prompts that were opened, in passes over the phase's data.
 /// </remarks>
 public static class StepMetrics
 {
@@ -31,6 +33,12 @@ public static class StepMetrics
         if (step.Inputs.Kind == PhaseKind.Grpo)
         {
             metrics["num_completion_tokens"] = step.TokensSampled;
+            metrics["epoch"] = step.Inputs.PrimaryCursor / (double)step.Phase.Data.Rows;
+            if (step.Phase.Groups.Objective.Dialect == Dialect.Verl)
+            {
+                metrics["training/epoch"] = metrics["epoch"];
+                metrics["timing_s/step"] = metrics["step_time"];
+            }
         }
 
         foreach (Metric metric in step.Outputs.Metrics)

@@ -30,7 +30,7 @@ public sealed class RunProjectionsTests : IDisposable
         Assert.Equal([1, 2, 3, 4, 5, 6], lines.Select(line => line.GetProperty("step").GetInt64()));
         Assert.Equal(["sft", "sft", "grpo", "grpo", "grpo", "grpo"], lines.Select(line => line.GetProperty("phase").GetString()));
         Assert.Equal([1, 2, 1, 2, 3, 4], lines.Select(line => line.GetProperty("phase_step").GetInt32()));
-        string[] expected = ["loss", "reward", "completions/mean_length", "learning_rate", "num_completion_tokens", "step_time"];
+        string[] expected = ["loss", "reward", "completions/mean_length", "learning_rate", "num_completion_tokens", "epoch", "step_time"];
         Assert.All(lines[2..], line => Assert.All(expected, name => Assert.True(line.TryGetProperty(name, out _), name)));
         Assert.False(lines[0].TryGetProperty("reward", out _));
         Assert.Equal(3, lines[0].GetProperty("step_time").GetDouble());
