@@ -208,7 +208,7 @@ internal class JournalDecorator(IJournalReader reader, IJournal? writer) : IJour
 
     public virtual Task AppendAsync(long expectedPosition, IReadOnlyList<RunEvent> events, CancellationToken cancellation) => writer!.AppendAsync(expectedPosition, events, cancellation);
 
-    public Task DeleteBeforeAsync(long before, CancellationToken cancellation) => writer!.DeleteBeforeAsync(before, cancellation);
+    public virtual Task DeleteBeforeAsync(long before, CancellationToken cancellation) => writer!.DeleteBeforeAsync(before, cancellation);
 
     public void Dispose() => reader.Dispose();
 
@@ -239,6 +239,17 @@ internal sealed class IgnoresTheFence(SimulatedJournal behind, IJournal journal)
         IJournal any = behind.OpenForWriting();
         return any.AppendAsync(any.Position, events, cancellation);
     }
+}
+
+internal sealed class DeletesTooMuch(IJournal journal) : JournalDecorator(journal, journal)
+{
+    public override Task DeleteBeforeAsync(long before, CancellationToken cancellation) => base.DeleteBeforeAsync(Position - 1, cancellation);
+}
+
+/// <summary>Deletes whoever writes by now.</summary>
+internal sealed class DeletesUnfenced(SimulatedJournal behind, IJournal journal) : JournalDecorator(journal, journal)
+{
+    public override Task DeleteBeforeAsync(long before, CancellationToken cancellation) => behind.OpenForWriting().DeleteBeforeAsync(before, cancellation);
 }
 
 /// <summary>Hands out a record twice, or leaves one out.</summary>

@@ -82,6 +82,20 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
         IsCaught(() => new DecidesOtherwise((_, e) => [e is RunEvent.RolledBack x ? x with { Policy = Digest.Of("another") } : e]));
 
     [Fact]
+    public void A_compaction_record_of_another_state() =>
+        IsCaught(() => new DecidesOtherwise((_, e) => [e is RunEvent.Compacted x ? x with { Folded = x.Folded with { PrimaryNext = x.Folded.PrimaryNext + 1 } } : e]));
+
+    [Fact]
+    public void A_compaction_that_leaves_one_checkpoint_less() =>
+        IsCaught(() => new DecidesOtherwise((run, e) => [e is RunEvent.Compacted { Before: > 0 } x ? x with { Before = run.Position } : e]));
+
+    [Fact]
+    public void A_deletion_of_more_than_was_retired() => IsCaught(() => new DefectiveJournal((_, journal) => new DeletesTooMuch(journal)));
+
+    [Fact]
+    public void A_deletion_by_a_writer_that_was_replaced() => IsCaught(() => new DefectiveJournal((behind, journal) => new DeletesUnfenced(behind, journal)));
+
+    [Fact]
     public void Completions_taken_twice() =>
         IsCaught(() => new Misremembers((pipeline, command) => command is Command.CompletionsArrived
             ? pipeline with { Generation = pipeline.Generation with { Delivered = [] }, Scoring = ScorerMemory.Empty }

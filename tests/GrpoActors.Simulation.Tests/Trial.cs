@@ -65,12 +65,12 @@ internal sealed record Trial(Scenario Scenario, string? Failure, int Steps, int 
 
     private static string? Judge(Scenario scenario, RunState run)
     {
-        if (run.Ended?.Reason != RunEnd.Completed)
+        if (run.Ended?.Reason != scenario.End)
         {
             return $"the run ended as {run.Ended?.Reason}";
         }
 
-        if (run.Version.Steps < LeastSteps)
+        if (run.Version.Steps < LeastSteps && scenario.End == RunEnd.Completed)
         {
             return $"only {run.Version.Steps} steps were committed";
         }
@@ -84,17 +84,19 @@ internal sealed record Trial(Scenario Scenario, string? Failure, int Steps, int 
         return scenario.IsCanonical && scenario.Faults.Length > 0 && counts.OutcomesByTiming == 0 ? Difference(scenario.Expected, run) : null;
     }
 
-    /// <summary>How much of what a rollback drops had been sampled by then depends on timing, and is in no ledger.</summary>
+    /// <summary>How much of what a rollback or a stop drops had been sampled by then depends on timing, and is in no ledger.</summary>
     private static RunCounts Comparable(RunState run) =>
-        run.Rollbacks == 0 ? run.Counts : run.Counts with { TokensSampled = 0, TokensDropped = 0, OutcomesFaulted = 0 };
+        run.Rollbacks == 0 && run.Stopped is null ? run.Counts : run.Counts with { TokensSampled = 0, TokensDropped = 0, OutcomesFaulted = 0 };
 
     /// <summary>What differs from the end of the undisturbed run.</summary>
     private static string? Difference(Undisturbed expected, RunState run)
     {
-        CheckpointRecord last = run.Checkpoints[^1];
-        return run.Chain != expected.Run.Chain ? "the ledger is not that of the undisturbed run"
+        CheckpointRecord last = run.Checkpoints.MaxBy(checkpoint => checkpoint.Step)!;
+        return last.Step != run.Version.Steps ? $"the last checkpoint is of step {last.Step}, and the run ended at {run.Version}"
+            : run.Chain != expected.Run.Chain ? "the ledger is not that of the undisturbed run"
             : run.Policy != expected.Run.Policy ? "the policy is not that of the undisturbed run"
             : Comparable(run) != Comparable(expected.Run) ? $"the counts are {run.Counts}, not {expected.Run.Counts}"
+            : run.Stopped != expected.Run.Stopped ? $"training was stopped because {run.Stopped?.Reason}, not because {expected.Run.Stopped?.Reason}"
             : last.WeightsSha256 != expected.Last.WeightsSha256 ? "the weights are not those of the undisturbed run"
             : last.OptimizerSha256 != expected.Last.OptimizerSha256 ? "the optimiser is not that of the undisturbed run"
             : null;

@@ -67,6 +67,11 @@ internal static class InspectCommand
         data.WriteLine($"tokens    {run.Counts.TokensSampled} sampled, {run.Counts.TokensTrained} trained, {run.Counts.TokensDropped} dropped");
         data.WriteLine($"outcomes  {run.Counts.OutcomesByTiming} rewards out of time, {run.Counts.OutcomesFaulted} failed");
         data.WriteLine($"records   {run.Position}");
+        if (recorded.FirstVersion() is > 0 and long first)
+        {
+            data.WriteLine($"journal   begins at step {first}: what came before was compacted away");
+        }
+
         data.WriteLine($"ledger    {run.Chain}");
         foreach (CheckpointRecord checkpoint in run.Checkpoints)
         {
@@ -82,7 +87,7 @@ internal static class InspectCommand
     private static void FollowToken(RecordedRun recorded, string group, long number, TextWriter data)
     {
         TokenTrace token = TokenTrace.Of(recorded, group, number)
-            ?? throw new MistakeException($"Group {group} has no token {number} in {recorded.Folder}: it does not occur, is not sampled yet, or has fewer tokens.");
+            ?? throw new MistakeException($"Group {group} has no token {number} in {recorded.Folder}: it does not occur, is not sampled yet, or has fewer tokens.{Compacted(recorded)}");
         using RunSetup setup = recorded.Setup(RewardRegistry.BuiltIn);
         data.WriteLine($"token      {token.Token} \"{setup.Tokenizer.Decode([token.Token], skipSpecialTokens: false)}\", position {token.Position} of completion {token.Completion} ({token.Finish})");
         data.WriteLine($"version    {token.Version}, weights {token.Weights}");
@@ -97,6 +102,9 @@ internal static class InspectCommand
             _ => "step       none yet",
         });
     }
+
+    private static string Compacted(RecordedRun recorded) =>
+        recorded.FirstVersion() is > 0 and long first ? $" Its journal begins at step {first}; what came before was compacted away." : "";
 
     private static void Follow(RecordedRun recorded, string id, TextWriter data)
     {
@@ -128,7 +136,7 @@ internal static class InspectCommand
 
         if (!found)
         {
-            throw new MistakeException($"Group {id} does not occur in {recorded.Folder}; ids look like 1.p.42.");
+            throw new MistakeException($"Group {id} does not occur in {recorded.Folder}; ids look like 1.p.42.{Compacted(recorded)}");
         }
 
         bool Is(GroupId group) => group.ToString() == id;

@@ -65,7 +65,7 @@ internal static class TrainCommand
         settings.CrashPoints.WriteCounts(streams.Error);
         if (result.End is { } end and not Core.Runs.RunEnd.Completed)
         {
-            display.Say($"grpo: the run {ResultText.Words(end)}");
+            display.Say($"grpo: the run {ResultText.Words(end, result.Reason)}; the hashes are of where it ended");
             return ExitCodes.Failure;
         }
 

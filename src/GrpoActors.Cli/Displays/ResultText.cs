@@ -31,7 +31,7 @@ internal static class ResultText
 
     public static IEnumerable<string> Lines(RunResult result)
     {
-        yield return Line("run", $"{result.Run} ({(result.End is { } end ? Words(end) : "stopped on the way; the same command goes on")})");
+        yield return Line("run", $"{result.Run} ({(result.End is { } end ? Words(end, result.Reason) : "stopped on the way; the same command goes on")})");
         if (result.AccuracyBefore is { } before)
         {
             yield return Line("accuracy", $"{StepLine.Percent(before)} before, {(result.AccuracyAfter is { } after ? StepLine.Percent(after) : "not yet known")} after, on held-out problems");
@@ -55,12 +55,13 @@ internal static class ResultText
     private static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     /// <summary>How a run ended, in words.</summary>
-    public static string Words(RunEnd end) => end switch
+    /// <param name="reason">What a sentinel saw.</param>
+    public static string Words(RunEnd end, string? reason) => end switch
     {
         RunEnd.Completed => "complete",
         RunEnd.TooManyEmptySteps => "ended: too many steps in a row without a trainable token",
         RunEnd.RefillExhausted => "ended: so many groups were dropped that a step could not be filled within refill and max_num_gen_batches",
-        RunEnd.SentinelTripped => "ended by a sentinel",
-        _ => "ended: too many rollbacks",
+        RunEnd.SentinelTripped => $"ended by a sentinel: {reason ?? "what it saw was not recorded"}",
+        _ => $"ended: too many rollbacks, the last one because {reason ?? "of what was not recorded"}",
     };
 }

@@ -11,7 +11,7 @@ public static class StepBatch
     /// <summary>What the next step trains; null while something is missing.</summary>
     public static StepInputs? Next(RunState run)
     {
-        if (run.Ended is not null || run.PhasePlan is not { } phase || run.PhaseIsOver)
+        if (run.Ended is not null || run.Stopped is not null || run.PhasePlan is not { } phase || run.PhaseIsOver)
         {
             return null;
         }

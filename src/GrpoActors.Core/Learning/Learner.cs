@@ -35,8 +35,15 @@ public static class Learner
         _ => Decision<LearnerMemory>.Nothing(memory),
     };
 
-    private static Decision<LearnerMemory> Written(RunState run, LearnerMemory memory, RunEvent.CheckpointWritten written) =>
-        new(memory, [written], [new Effect.RetireCheckpoints([.. run.Apply(written).Checkpoints.Select(checkpoint => checkpoint.Step)])]);
+    private static Decision<LearnerMemory> Written(RunState run, LearnerMemory memory, RunEvent.CheckpointWritten written)
+    {
+        RunState after = run.Apply(written);
+        ImmutableArray<long> retired = Retention.Retired(after, memory.Retention);
+        return new(
+            memory,
+            retired.IsEmpty ? [written] : [written, new RunEvent.CheckpointsRetired(retired)],
+            [new Effect.RetireCheckpoints([.. after.Checkpoints.Select(checkpoint => checkpoint.Step).Except(retired)])]);
+    }
 
     private static Decision<LearnerMemory> Reconsider(RunState run, LearnerMemory memory)
     {
@@ -51,6 +58,12 @@ public static class Learner
             return new(memory, [decided], effects.ToImmutable()); // asked again once it is folded
         }
 
+        if (run.Compaction is { Before: > 0 and long before } && memory.DeletedBefore < before)
+        {
+            effects.Add(new Effect.DeleteRecords(before));
+            memory = memory with { DeletedBefore = before };
+        }
+
         long now = run.Version.Steps;
         foreach (long version in Milestones.Published(run).Where(version => !memory.Published.ContainsKey(version)))
         {
@@ -61,7 +74,7 @@ public static class Learner
 
         if (Milestones.CheckpointDue(run, memory.CheckpointEverySteps) && memory.Checkpoint?.Version != now)
         {
-            effects.Add(new Effect.WriteCheckpoint(now, run.Chain, run.Position, run.Policy, run.Phase));
+            effects.Add(new Effect.WriteCheckpoint(now, run.Chain, run.Position, run.Policy, run.Phase, run.Stopped is not null));
             effects.Add(new Effect.SetDeadline(Checkpoint(now, memory.Attempt), memory.Deadlines.Checkpoint));
             memory = memory with { Checkpoint = (now, memory.Attempt) };
         }
@@ -87,6 +100,11 @@ public static class Learner
         if (run.Phase < 0)
         {
             return Begin(run, 0, effects);
+        }
+
+        if (Milestones.CompactionDue(run, memory.Retention))
+        {
+            return new RunEvent.Compacted(run.Compaction?.Position ?? 0, run);
         }
 
         if (Milestones.EvaluationDue(run))
@@ -131,18 +149,18 @@ public static class Learner
         return new RunEvent.StepCommitted(inputs, outputs, Ledger.Next(run, inputs, outputs), trained.Timings);
     }
 
-    /// <summary>The step is not committed: the run ends, or goes back. A plan that rolls back has a point to go back to, whose checkpoint was waited for.</summary>
+    /// <summary>The step is not committed: training stops, or goes back. A plan that rolls back has a point to go back to, whose checkpoint was waited for.</summary>
     private static RunEvent Respond(RunState run, SentinelAction action, string reason, ImmutableArray<Effect>.Builder effects)
     {
         if (action != SentinelAction.RollBack || run.RollbackPoint is not { } point)
         {
-            return new RunEvent.RunEnded(run.Version.Steps, RunEnd.SentinelTripped);
+            return new RunEvent.TrainingStopped(run.Version.Steps, RunEnd.SentinelTripped, reason);
         }
 
         SentinelPlan plan = run.Plan.Sentinels!;
         if (run.Rollbacks >= plan.RollbacksMax)
         {
-            return new RunEvent.RunEnded(run.Version.Steps, RunEnd.TooManyRollbacks);
+            return new RunEvent.TrainingStopped(run.Version.Steps, RunEnd.TooManyRollbacks, reason);
         }
 
         double scale = run.Adaptive.LearningRateScale * plan.LearningRateFactor;
@@ -207,9 +225,19 @@ public static class Milestones
     /// <summary>Why no further step can follow; null while one can, and between two phases.</summary>
     public static RunEnd? End(RunState run) =>
         run.PhaseIsOver ? (run.Phase + 1 == run.Plan.Phases.Length ? RunEnd.Completed : null)
+        : run.Stopped is { } stopped ? stopped.End
         : StepBatch.RefillIsExhausted(run) ? RunEnd.RefillExhausted
         : run.EmptyInRow > run.Plan.Order.EmptyStepsMax ? RunEnd.TooManyEmptySteps
         : null;
+
+    /// <summary>
+    /// As many steps as the plan keeps have passed since the newest compaction record, and recovery can do without what came before that one. So between
+    /// one and two times as many steps stay in the journal, and never fewer than the two newest checkpoints need.
+    /// </summary>
+    public static bool CompactionDue(RunState run, RetentionPlan plan) =>
+        plan.JournalSteps > 0
+        && run.Version.Steps - (run.Compaction?.Step ?? 0) >= plan.JournalSteps
+        && (run.Compaction is not { } newest || Retention.OldestServing(run) >= newest.Step);
 
     /// <summary>No step is trained until the version that a rollback would return to is safe on disk.</summary>
     public static bool AwaitsRollbackPoint(RunState run) => run.RollbackPoint is { } point && !run.Checkpoints.Any(checkpoint => checkpoint.Step == point.Step);
@@ -251,13 +279,16 @@ public static class Milestones
 /// <param name="Tripped">The trainer's other answer: the step cannot be trained.</param>
 /// <param name="Published">The versions whose publication was asked for, each with the attempt that is waited for; null: it has been confirmed.</param>
 /// <param name="Attempt">Counts the deadlines that passed, so that an outdated one is told from the present one.</param>
+/// <param name="DeletedBefore">The records before this position were asked to be deleted.</param>
 public sealed record LearnerMemory(
-    Digest Identity, int CheckpointEverySteps, DeadlinePlan Deadlines, ImmutableSortedDictionary<long, int?> Published, Command.BatchTrained? Trained = null,
-    Command.SentinelTripped? Tripped = null, (long Version, int Attempt)? Checkpoint = null, (long Version, int Attempt)? Evaluation = null, int Attempt = 0)
+    Digest Identity, int CheckpointEverySteps, RetentionPlan Retention, DeadlinePlan Deadlines, ImmutableSortedDictionary<long, int?> Published, Command.BatchTrained? Trained = null,
+    Command.SentinelTripped? Tripped = null, (long Version, int Attempt)? Checkpoint = null, (long Version, int Attempt)? Evaluation = null, int Attempt = 0,
+    long DeletedBefore = 0)
 {
     internal static ImmutableSortedDictionary<long, int?> NothingPublished { get; } = ImmutableSortedDictionary<long, int?>.Empty;
 
-    public static LearnerMemory Empty(Digest identity, int checkpointEverySteps, DeadlinePlan deadlines) => new(identity, checkpointEverySteps, deadlines, NothingPublished);
+    public static LearnerMemory Empty(Digest identity, RunOperation operation) =>
+        new(identity, operation.CheckpointEverySteps, operation.Retention ?? RetentionPlan.Default, operation.Deadlines, NothingPublished);
 
     internal LearnerMemory Forget(RunState run) => this with
     {

@@ -14,7 +14,7 @@ public static class Sentinels
     public const double RewardSmoothing = 0.1;
 
     /// <summary>Metrics that must be finite whatever the plan says.</summary>
-    private static readonly string[] AlwaysFinite = ["loss", "grad_norm", "kl", "entropy", "reward"];
+    private static readonly string[] AlwaysFinite = ["loss", "grad_norm", "kl", "actor/kl_loss", "entropy", "actor/entropy", "reward", "completions/mean_length"];
 
     /// <summary>The strongest of what the plan's rules demand of this outcome; of equals the first.</summary>
     /// <param name="run">The state before the step is committed.</param>

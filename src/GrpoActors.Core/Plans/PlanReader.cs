@@ -33,8 +33,32 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         EvaluationPlan? evaluation = run.Has(Keys.Run.Evaluation) ? Evaluation(run.Section(Keys.Run.Evaluation), phases, rewards, model) : null;
         var identity = new RunIdentity(
             seed, engine, engineFacts?.NumericsRevision ?? "", source, model?.StartingWeights ?? default, model?.Tokenizer ?? default,
-            order, phases, rewards, evaluation, onFailure);
+            order, phases, rewards, evaluation, onFailure, run.Has(Keys.Run.Sentinels) ? Sentinels(run.Section(Keys.Run.Sentinels), phases) : null);
         return new RunPlan(identity, Operation(run));
+    }
+
+    private SentinelPlan Sentinels(SectionReader sentinels, ImmutableArray<PhasePlan> phases)
+    {
+        (SectionSetting Setting, SentinelKind Kind)[] watched =
+        [
+            (Keys.Sentinels.Loss, SentinelKind.Loss), (Keys.Sentinels.GradNorm, SentinelKind.GradNorm), (Keys.Sentinels.Kl, SentinelKind.Kl),
+            (Keys.Sentinels.EntropyCollapse, SentinelKind.EntropyCollapse), (Keys.Sentinels.RewardCollapse, SentinelKind.RewardCollapse), (Keys.Sentinels.LengthBlowUp, SentinelKind.LengthBlowUp),
+        ];
+        var rules = ImmutableArray.CreateBuilder<SentinelRule>();
+        foreach (var (setting, kind) in watched.Where(sentinel => sentinels.Has(sentinel.Setting)))
+        {
+            SectionReader rule = sentinels.Section(setting);
+            rules.Add(new SentinelRule(kind, rule.Get(Keys.Sentinel.Threshold), rule.Get(Keys.Sentinel.Policy)));
+        }
+
+        if (sentinels.Has(Keys.Sentinels.Kl) && !phases.Any(phase => phase.NeedsReference))
+        {
+            _warnings.Add($"{sentinels.KeyOf(Keys.Sentinels.Kl)} never trips: no phase has a KL term (beta is 0).");
+        }
+
+        return new SentinelPlan(
+            sentinels.Get(Keys.Sentinels.NotFinite), rules.ToImmutable(), sentinels.Get(Keys.Sentinels.RollbackSteps),
+            sentinels.Get(Keys.Sentinels.LearningRateFactor), sentinels.Get(Keys.Sentinels.RollbacksMax));
     }
 
     private RunOperation Operation(SectionReader run)
@@ -43,7 +67,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         var operation = new RunOperation(
             folder, run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), run.Get(Keys.Run.Threads), run.Get(Keys.Run.GroupsPerTicket),
             run.Get(Keys.Run.MicroBatchTokens), run.Get(Keys.Run.SaveSteps), run.Get(Keys.Run.SamplesSteps),
-            new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal), run.Get(Keys.Run.GradientCheckpointing));
+            new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal), run.Get(Keys.Run.GradientCheckpointing),
+            new RetentionPlan(run.Get(Keys.Run.SaveTotalLimit), run.Get(Keys.Run.SaveBest), run.Get(Keys.Run.JournalSteps)));
         SectionReader deadlines = run.Section(Keys.Run.Deadlines);
         return operation with
         {

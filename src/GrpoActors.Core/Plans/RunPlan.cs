@@ -195,10 +195,20 @@ public sealed record EvaluationPlan(DataPlan Data, int EverySteps, string Reward
 /// <param name="MicroBatchTokens">Token budget of one forward/backward.</param>
 /// <param name="CheckpointEverySteps">Steps between checkpoints.</param>
 /// <param name="GradientCheckpointing">The learner keeps the input of each layer alone and computes the rest again.</param>
+/// <param name="Retention">What is kept of checkpoints and records; null: <see cref="RetentionPlan.Default"/>.</param>
 /// <param name="Journal">A SQLite file, or the connection string of a PostgreSQL database; null: journal.db in the run folder.</param>
 public sealed record RunOperation(
     string RunFolder, int Generators, int Scorers, int Threads, int GroupsPerTicket, int MicroBatchTokens, int CheckpointEverySteps, int SamplesEverySteps,
-    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false);
+    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false, RetentionPlan? Retention = null);
+
+/// <summary>What is kept beyond that which the promises need.</summary>
+/// <param name="CheckpointsMax">The newest checkpoints, at least 2.</param>
+/// <param name="KeepBest">And the one that did best on the held-out problems.</param>
+/// <param name="JournalSteps">At least the records of so many last steps stay in the journal, at most about twice as many; 0: all.</param>
+public sealed record RetentionPlan(int CheckpointsMax, bool KeepBest, int JournalSteps)
+{
+    public static RetentionPlan Default { get; } = new(2, true, 1000);
+}
 
 /// <summary>Silence after which an effect is issued again. None of them closes a group.</summary>
 public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation);

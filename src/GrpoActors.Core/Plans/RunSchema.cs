@@ -62,6 +62,8 @@ internal static class RunSchema
 
         public static readonly SectionSetting Evaluation = new("evaluation", "Greedy accuracy on held-out problems; left out: no evaluation.", RunSchema.Evaluation.All);
 
+        public static readonly SectionSetting Sentinels = new("sentinels", "What is watched for while it trains, and what is done then; left out: only NaN and infinity, which stop the run.", RunSchema.Sentinels.All);
+
         public static readonly Setting<string> RunDir = new("run_dir", new TextForm("a folder"),
             "The run folder, relative to the current folder.")
         { Part = SettingPart.Operation, DefaultInWords = "runs/ and the run file's name without its extension", AlsoKnownAs = ["output_dir", "run_folder", "default_local_dir"] };
@@ -94,10 +96,21 @@ internal static class RunSchema
         public static readonly Setting<int> SaveSteps = new("save_steps", Count(1), "Steps between checkpoints. What was learned since the last one is trained again after a crash, from the journal.")
         { Default = 50, Part = SettingPart.Operation, Origin = NameOrigin.Transformers, Synonym = "checkpoint_steps", AlsoKnownAs = ["save_freq", "save_every"] };
 
+        public static readonly Setting<int> SaveTotalLimit = new("save_total_limit", Count(2),
+            "So many newest checkpoints are kept, at least 2: a damaged one must have another before it. Those that a rollback, the phase's start or an open group needs are kept besides.")
+        { Default = RetentionPlan.Default.CheckpointsMax, Part = SettingPart.Operation, Origin = NameOrigin.Transformers, AlsoKnownAs = ["max_ckpt_to_keep", "max_actor_ckpt_to_keep", "keep_last"] };
+
+        public static readonly Setting<bool> SaveBest = new("save_best", new FlagForm(), "Keep the checkpoint too whose version did best on the held-out problems, of those that were evaluated and written.")
+        { Default = RetentionPlan.Default.KeepBest, Part = SettingPart.Operation, AlsoKnownAs = ["load_best_model_at_end", "keep_best"] };
+
+        public static readonly Setting<int> JournalSteps = new("journal_steps", Count(0),
+            "At least the records of so many last steps stay in the journal, and at most about twice as many; older ones are folded into one record and deleted. 0: all stay. Audit, replay and inspect see what is left.")
+        { Default = RetentionPlan.Default.JournalSteps, Part = SettingPart.Operation };
+
         public static readonly Setting<int> SamplesSteps = new("samples_steps", Count(0), "Sample completions are shown and written every so many steps; 0: never.")
         { Default = 10, Part = SettingPart.Operation, AlsoKnownAs = ["log_completions"] };
 
-        public static readonly Setting<int> WorkerRestartsMax = new("worker_restarts_max", Count(0), "A worker that fails more often than this stops the run, its state intact.")
+        public static readonly Setting<int> WorkerRestartsMax = new("worker_restarts_max", Count(0), "A worker that fails more often than this stops the run, its state intact. One failure is forgotten for every ten steps committed since.")
         { Default = 5, Part = SettingPart.Operation };
 
         public static readonly SectionSetting Deadlines = new("deadlines", "Silence after which a piece of work is issued again. None of them closes a group.", RunSchema.Deadlines.All)
@@ -105,8 +118,8 @@ internal static class RunSchema
 
         public static readonly Section All = new("run", "The top of a run file.",
         [
-            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation,
-            RunDir, Journal, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SamplesSteps, WorkerRestartsMax, Deadlines,
+            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation, Sentinels,
+            RunDir, Journal, JournalSteps, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SaveTotalLimit, SaveBest, SamplesSteps, WorkerRestartsMax, Deadlines,
         ]);
     }
 
@@ -333,6 +346,51 @@ internal static class RunSchema
         public static readonly Section All = new("evaluation", "Greedy accuracy on held-out problems.", [Data, Rows.PromptColumn, Rows.AnswerColumn, Rows.PromptTemplate, EvalSteps, Reward, Threshold, MaxCompletionLength]);
     }
 
+    internal static class Sentinels
+    {
+        private static readonly ChoiceForm<SentinelAction> StopOrRollBack = new(("stop", SentinelAction.Stop), ("rollback", SentinelAction.RollBack));
+
+        public static readonly Setting<SentinelAction> NotFinite = new("not_finite", StopOrRollBack,
+            "When the loss, the gradient or a watched metric is NaN or infinite. It cannot only be warned of: nothing can be learned from such a step.")
+        { Default = SentinelAction.Stop };
+
+        public static readonly SectionSetting Loss = new("loss", "The size of the loss, above threshold.", Sentinel.All);
+
+        public static readonly SectionSetting GradNorm = new("grad_norm", "The global gradient norm before clipping, above threshold.", Sentinel.All);
+
+        public static readonly SectionSetting Kl = new("kl", "The divergence from the reference in nats a token, above threshold; a phase without a KL term has none.", Sentinel.All);
+
+        public static readonly SectionSetting EntropyCollapse = new("entropy_collapse", "The entropy in nats a token, below threshold.", Sentinel.All);
+
+        public static readonly SectionSetting RewardCollapse = new("reward_collapse", "How far the smoothed mean reward (0.9 of the past, 0.1 of the step) has fallen below its best in this phase, above threshold.", Sentinel.All);
+
+        public static readonly SectionSetting LengthBlowUp = new("length_blow_up", "The mean length of completions as a multiple of the phase's first step, above threshold.", Sentinel.All);
+
+        public static readonly Setting<int> RollbackSteps = new("rollback_steps", Count(0),
+            "A rollback returns to the newest of these: the phase's first version, and one every so many steps after it; 0: the first alone. Training waits until such a version's checkpoint is written.")
+        { Default = 0 };
+
+        public static readonly Setting<double> LearningRateFactor = new("learning_rate_factor", new RealForm(0, 1, aboveMin: true), "Every later learning rate is multiplied by this at each rollback.")
+        { Default = 0.5 };
+
+        public static readonly Setting<int> RollbacksMax = new("rollbacks_max", Count(1), "One more rollback than this ends the run.") { Default = 3 };
+
+        public static readonly Section All = new("sentinels", "A sentinel that is left out is not watched. A step that trips one is judged before it is committed, by what the journal holds, so a resumed run judges alike. See docs/sentinels.md.",
+            [NotFinite, Loss, GradNorm, Kl, EntropyCollapse, RewardCollapse, LengthBlowUp, RollbackSteps, LearningRateFactor, RollbacksMax]);
+    }
+
+    internal static class Sentinel
+    {
+        public static readonly Setting<double> Threshold = new("threshold", new RealForm(), "Beyond it the sentinel trips; at it, it does not.") { Required = true };
+
+        public static readonly Setting<SentinelAction> Policy = new("policy",
+            new ChoiceForm<SentinelAction>(("warn", SentinelAction.Warn), ("rollback", SentinelAction.RollBack), ("stop", SentinelAction.Stop)),
+            "warn: the step counts, and its metrics hold sentinel/NAME; rollback: return to an earlier checkpoint and go on with other prompts and a smaller learning rate; stop: end the run, exit code 1.")
+        { Default = SentinelAction.Warn };
+
+        public static readonly Section All = new("sentinel", "One thing that is watched.", [Threshold, Policy]);
+    }
+
     internal static class Deadlines
     {
         public static readonly Setting<TimeSpan> Ticket = new("ticket", new DurationForm(), "A generator that reports no progress.") { Default = TimeSpan.FromMinutes(2), Part = SettingPart.Operation };
@@ -362,7 +420,8 @@ internal static class RunSchema
     public static ImmutableArray<(string Path, Section Section)> Sections { get; } =
     [
         ("", Run.All), ("model", Model.All), ("model.tokenizer", Tokenizer.All), ("model.chat", Chat.All), ("phases.NAME", Phase.Common), ("phases.NAME", Phase.Sft), ("phases.NAME", Phase.Grpo), ("phases.NAME", ObjectiveSchema.All),
-        ("rewards.NAME", Reward.All), ("evaluation", Evaluation.All), ("deadlines", Deadlines.All),
+        ("rewards.NAME", Reward.All), ("evaluation", Evaluation.All),
+        ("sentinels", Sentinels.All), ("sentinels.NAME", Sentinel.All), ("deadlines", Deadlines.All),
     ];
 
     /// <summary>The sections that have a key of this name: "a phase, an evaluation"; empty if there are none.</summary>

@@ -12,7 +12,7 @@ public static class PromptSource
 {
     public static Decision<PromptMemory> Decide(RunState run, PromptMemory memory, Command command)
     {
-        if (command is not Command.Reconsider || run.Ended is not null || run.PhasePlan is not { Kind: PhaseKind.Grpo } || run.PhaseIsOver)
+        if (command is not Command.Reconsider || run.Ended is not null || run.Stopped is not null || run.PhasePlan is not { Kind: PhaseKind.Grpo } || run.PhaseIsOver)
         {
             return Decision<PromptMemory>.Nothing(memory);
         }

@@ -107,10 +107,14 @@ public abstract record Effect
     /// <param name="Chain">The ledger's value at this step.</param>
     /// <param name="Position">Events folded so far.</param>
     /// <param name="Phase">The phase that has begun: at the first version of a phase, optimiser and reference differ from what they were before it.</param>
-    public sealed record WriteCheckpoint(long Step, Digest Chain, long Position, Digest Policy, int Phase) : Effect;
+    /// <param name="IsLast">Training has stopped at this version: a trainer that stands beyond it, with a step that will not be committed, must be built again.</param>
+    public sealed record WriteCheckpoint(long Step, Digest Chain, long Position, Digest Policy, int Phase, bool IsLast = false) : Effect;
 
     /// <summary>Checkpoints older than the newest of these, and none of them, go. Unanswered.</summary>
     public sealed record RetireCheckpoints(ImmutableArray<long> Kept) : Effect;
+
+    /// <summary>The journal's records before this position go, all or none, by the writer's own fence. Unanswered; asked again after recovery.</summary>
+    public sealed record DeleteRecords(long Before) : Effect;
 
     /// <summary>Answered by EvaluationDone.</summary>
     public sealed record Evaluate(PolicyVersion Version) : Effect;

@@ -24,7 +24,7 @@ public sealed record Pipeline(RunState Run, PromptMemory Prompts, GeneratorMemor
         GeneratorMemory.Empty(operation.Deadlines.Ticket),
         ScorerMemory.Empty,
         new AggregatorMemory(operation.Deadlines.Training),
-        LearnerMemory.Empty(identity, operation.CheckpointEverySteps, operation.Deadlines));
+        LearnerMemory.Empty(identity, operation));
 
     /// <summary>Asks every stage what follows from the present state: at a run's first start and after recovery.</summary>
     public PipelineStep Resume() => Settle(new Round(this));

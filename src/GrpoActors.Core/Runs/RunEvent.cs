@@ -49,8 +49,19 @@ public abstract record RunEvent
     /// <summary>Replay of step <paramref name="Step"/> gave other bits, in a mode that is not exact.</summary>
     public sealed record Rebased(long Step, Digest Update, Digest Policy) : RunEvent;
 
-    /// <summary>What audit needs of records that are about to be deleted: all before <paramref name="Before"/>.</summary>
-    public sealed record Compacted(long Before, long Steps, RunCounts Counts, Digest Chain) : RunEvent;
+    /// <summary>No promise needs the checkpoints of these steps, and the plan does not ask for them. Their files go once this is durable.</summary>
+    public sealed record CheckpointsRetired(ImmutableArray<long> Steps) : RunEvent;
+
+    /// <summary>All that was folded before this event: a stream may begin with it. The records before <paramref name="Before"/> go once this is durable.</summary>
+    /// <param name="Before">Position of the compaction record before this one, or 0: what it left is deleted only when this one is there too.</param>
+    /// <param name="Folded">Its plan is no part of the record: a reader's own takes its place.</param>
+    public sealed record Compacted(long Before, RunState Folded) : RunEvent;
+
+    /// <summary>A sentinel ended training: no step follows, and the run ends once a checkpoint of this version is recorded.</summary>
+    /// <param name="Step">Committed steps.</param>
+    /// <param name="End">How the run will end.</param>
+    /// <param name="Reason">What was seen, as one clause.</param>
+    public sealed record TrainingStopped(long Step, RunEnd End, string Reason) : RunEvent;
 
     /// <summary>Open groups are dropped by this event.</summary>
     public sealed record RunEnded(long Step, RunEnd Reason) : RunEvent;

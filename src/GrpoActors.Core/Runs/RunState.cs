@@ -20,16 +20,21 @@ namespace GrpoActors.Core.Runs;
 /// <param name="Policies">Digest of each version that an open group or the learner may still need.</param>
 /// <param name="ReturnedTo">The steps that rollbacks went back to.</param>
 /// <param name="RollbackPoint">The newest version that a rollback may return to; null where the plan never does.</param>
+/// <param name="Progress">What the run's result tells of its past.</param>
+/// <param name="Stopped">A sentinel's verdict, once it has ended training.</param>
+/// <param name="Compaction">The newest compaction record; null before the first.</param>
 public sealed record RunState(
     RunIdentity Plan, long Position, bool Started, PolicyVersion Version, Digest Policy, Digest Chain, int Phase, long PhaseStart,
     long WindowStep, long WindowOrdinal, long PrimaryNext, long RefillNext, long Updates, long Examples, int EmptyInRow, int Rollbacks,
     PolicyVersion? Reference, AdaptiveState Adaptive, ImmutableSortedDictionary<GroupId, GroupState> Groups,
     ImmutableSortedDictionary<long, Digest> Policies, Evaluation? EvaluationOfVersion, ImmutableList<CheckpointRecord> Checkpoints,
-    RunCounts Counts, RunEvent.RunEnded? Ended, SentinelHistory Watched, ImmutableSortedSet<long> ReturnedTo, RollbackPoint? RollbackPoint = null)
+    RunCounts Counts, RunEvent.RunEnded? Ended, SentinelHistory Watched, ImmutableSortedSet<long> ReturnedTo, RollbackPoint? RollbackPoint,
+    RunProgress Progress, RunEvent.TrainingStopped? Stopped = null, CompactionPoint? Compaction = null)
 {
     public static RunState Begin(RunIdentity plan) => new(
         plan, 0, false, new PolicyVersion(0), default, default, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, AdaptiveState.Neutral,
-        ImmutableSortedDictionary<GroupId, GroupState>.Empty, ImmutableSortedDictionary<long, Digest>.Empty, null, [], RunCounts.Zero, null, SentinelHistory.Nothing, []);
+        ImmutableSortedDictionary<GroupId, GroupState>.Empty, ImmutableSortedDictionary<long, Digest>.Empty, null, [], RunCounts.Zero, null, SentinelHistory.Nothing, [], null,
+        RunProgress.Nothing);
 
     public PhasePlan? PhasePlan => Phase >= 0 ? Plan.Phases[Phase] : null;
 
@@ -40,7 +45,7 @@ public sealed record RunState(
 
     public RunState Apply(RunEvent e)
     {
-        Require(Started || e is RunEvent.RunStarted, "The stream does not begin with RunStarted.");
+        Require(Started || e is RunEvent.RunStarted or RunEvent.Compacted, "The stream begins neither with RunStarted nor with a compaction record.");
         Require(Ended is null, $"{e.GetType().Name} follows the end of the run.");
         RunState next = e switch
         {
@@ -54,11 +59,13 @@ public sealed record RunState(
             RunEvent.CheckpointWritten x => Apply(x),
             RunEvent.RolledBack x => Apply(x),
             RunEvent.Rebased x => this with { Policy = x.Policy, Policies = Policies.SetItem(x.Step + 1, x.Policy) },
-            RunEvent.Compacted => this,
+            RunEvent.CheckpointsRetired x => Apply(x),
+            RunEvent.Compacted x => Apply(x),
+            RunEvent.TrainingStopped x => Apply(x),
             RunEvent.RunEnded x => DropOpen() with { Ended = x },
             _ => throw new InvalidOperationException($"Unknown event {e.GetType().Name}."),
         };
-        return next with { Position = Position + 1 };
+        return next with { Position = next.Position + 1 };
     }
 
     private RunState Apply(RunEvent.RunStarted e)
@@ -187,6 +194,7 @@ public sealed record RunState(
             Examples = Examples + inputs.Examples,
             Watched = Watched.After(e.Outputs),
             Reference = Reference is not null && PhasePlan?.Group?.Objective.Reference.MixAfter(inputs.Step + 1 - PhaseStart) > 0 ? Version.Next : Reference,
+            Progress = Progress.After(e),
         }).Advance(e.Outputs.Policy, e.Outputs.Next);
     }
 
@@ -212,14 +220,45 @@ public sealed record RunState(
     private RunState Apply(RunEvent.Evaluated e)
     {
         Require(e.Version == Version && EvaluationOfVersion is null, $"An evaluation of {e.Version} arrives at {Version}.");
-        return this with { EvaluationOfVersion = e.Evaluation };
+        return this with
+        {
+            EvaluationOfVersion = e.Evaluation,
+            Progress = Progress.After(e.Evaluation, PhaseIsOver),
+            Checkpoints = Checkpoints.ConvertAll(checkpoint => checkpoint.Step == e.Version.Steps ? checkpoint with { Accuracy = e.Evaluation.Accuracy } : checkpoint),
+        };
     }
 
     private RunState Apply(RunEvent.CheckpointWritten e)
     {
         Require(e.Step <= Version.Steps, $"A checkpoint of step {e.Step} is recorded at {Version}.");
-        var record = new CheckpointRecord(e.Step, e.Folder, e.Manifest, e.WeightsSha256, e.OptimizerSha256);
-        return this with { Checkpoints = Retention.Kept(this, Checkpoints.RemoveAll(old => old.Step == e.Step).Add(record)) };
+        double? accuracy = e.Step == Version.Steps ? EvaluationOfVersion?.Accuracy : Checkpoints.Find(old => old.Step == e.Step)?.Accuracy;
+        var record = new CheckpointRecord(e.Step, e.Folder, e.Manifest, e.WeightsSha256, e.OptimizerSha256, accuracy);
+        return this with { Checkpoints = Checkpoints.RemoveAll(old => old.Step == e.Step).Add(record) };
+    }
+
+    private RunState Apply(RunEvent.CheckpointsRetired e)
+    {
+        foreach (long step in e.Steps)
+        {
+            Require(!Retention.IsNeeded(this, step), $"The checkpoint of step {step} is retired, and the run needs it.");
+        }
+
+        return this with { Checkpoints = Checkpoints.RemoveAll(checkpoint => e.Steps.Contains(checkpoint.Step)) };
+    }
+
+    private RunState Apply(RunEvent.Compacted e)
+    {
+        RunState folded = e.Folded;
+        Require(
+            !Started || (folded.Position == Position && folded.Version == Version && folded.Chain == Chain && folded.Counts == Counts && folded.PrimaryNext == PrimaryNext && folded.Groups.Count == Groups.Count),
+            $"The compaction record at {Position} holds another state than the one folded up to it.");
+        return (Started ? this : folded with { Plan = Plan }) with { Compaction = new CompactionPoint(folded.Position, folded.Version.Steps, e.Before) };
+    }
+
+    private RunState Apply(RunEvent.TrainingStopped e)
+    {
+        Require(e.Step == Version.Steps && !PhaseIsOver && Stopped is null, $"Training is stopped at step {e.Step} where the run is at {Version}.");
+        return this with { Stopped = e };
     }
 
     private RunState Apply(RunEvent.RolledBack e)
@@ -266,4 +305,10 @@ public sealed record RunState(
 }
 
 /// <summary>A checkpoint that the journal knows of.</summary>
-public sealed record CheckpointRecord(long Step, string Folder, Digest Manifest, Digest WeightsSha256, Digest OptimizerSha256);
+/// <param name="Accuracy">Held-out, in [0, 1], of the version inside; null where it was not evaluated.</param>
+public sealed record CheckpointRecord(long Step, string Folder, Digest Manifest, Digest WeightsSha256, Digest OptimizerSha256, double? Accuracy = null);
+
+/// <param name="Position">Of the newest compaction record.</param>
+/// <param name="Step">Committed steps folded into it.</param>
+/// <param name="Before">The records before this position are to be deleted; 0: none.</param>
+public sealed record CompactionPoint(long Position, long Step, long Before);

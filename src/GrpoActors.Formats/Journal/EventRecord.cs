@@ -29,8 +29,10 @@ public static class EventRecord
         CheckpointWritten = 8,
         RolledBack = 9,
         Rebased = 10,
-        Compacted = 11,
         RunEnded = 12,
+        CheckpointsRetired = 13,
+        Compacted = 14,
+        TrainingStopped = 15,
     }
 
     /// <exception cref="ArgumentException">A completion's tokens and log-probs differ in number.</exception>
@@ -95,10 +97,7 @@ public static class EventRecord
             case RunEvent.Evaluated e:
                 Begin(to, Kind.Evaluated);
                 to.Int64(e.Version.Steps);
-                to.Int32(e.Evaluation.Problems);
-                to.Int32(e.Evaluation.Correct);
-                to.Double(e.Evaluation.MeanReward);
-                to.Digest(e.Evaluation.Tokens);
+                Write(to, e.Evaluation);
                 break;
             case RunEvent.CheckpointWritten e:
                 Begin(to, Kind.CheckpointWritten);
@@ -126,12 +125,18 @@ public static class EventRecord
                 to.Digest(e.Update);
                 to.Digest(e.Policy);
                 break;
+            case RunEvent.CheckpointsRetired e:
+                Begin(to, Kind.CheckpointsRetired);
+                to.Array(e.Steps, static (to, step) => to.Int64(step));
+                break;
             case RunEvent.Compacted e:
                 Begin(to, Kind.Compacted);
                 to.Int64(e.Before);
-                to.Int64(e.Steps);
-                Write(to, e.Counts);
-                to.Digest(e.Chain);
+                StateRecord.Write(to, e.Folded);
+                break;
+            case RunEvent.TrainingStopped e:
+                Begin(to, Kind.TrainingStopped);
+                Write(to, e);
                 break;
             case RunEvent.RunEnded e:
                 Begin(to, Kind.RunEnded);
@@ -169,17 +174,18 @@ public static class EventRecord
             Kind.GroupClosed => new RunEvent.GroupClosed(Group(ref from), (DropReason)from.Case((byte)DropReason.RunEnded, "reason")),
             Kind.StepCommitted => new RunEvent.StepCommitted(
                 Inputs(ref from, version), Outputs(ref from, version), from.Digest("chain"), new StepTimings(from.Duration("training"), from.Duration("waiting"))),
-            Kind.Evaluated => new RunEvent.Evaluated(
-                Policy(ref from), new Evaluation(from.Int32("problems"), from.Int32("correct"), from.Double("mean reward"), from.Digest("tokens"))),
+            Kind.Evaluated => new RunEvent.Evaluated(Policy(ref from), Evaluation(ref from)),
             Kind.CheckpointWritten => new RunEvent.CheckpointWritten(
                 from.Int64("step"), from.Text("folder"), from.Digest("manifest"), from.Digest("weights"), from.Digest("optimizer"), from.Int64("position")),
             Kind.RolledBack => new RunEvent.RolledBack(
                 from.Int64("step"), from.Int64("to"), from.Text("reason"), from.Double("learning rate scale"), from.Int64("cursor"), from.Digest("policy"),
                 Adaptive(ref from, version), from.Digest("chain")),
             Kind.Rebased => new RunEvent.Rebased(from.Int64("step"), from.Digest("update"), from.Digest("policy")),
-            Kind.Compacted => new RunEvent.Compacted(from.Int64("before"), from.Int64("steps"), Counts(ref from), from.Digest("chain")),
-            Kind.RunEnded => new RunEvent.RunEnded(from.Int64("step"), (RunEnd)from.Case((byte)RunEnd.TooManyRollbacks, "reason")),
-            _ => throw new JournalFormatException($"A journal record has kind {(byte)kind}, and this program knows the kinds 1 to {(byte)Kind.RunEnded}."),
+            Kind.RunEnded => new RunEvent.RunEnded(from.Int64("step"), End(ref from)),
+            Kind.CheckpointsRetired => new RunEvent.CheckpointsRetired(from.Array("steps", sizeof(long), static (ref from) => from.Int64("step"))),
+            Kind.Compacted => new RunEvent.Compacted(from.Int64("before"), StateRecord.Read(ref from)),
+            Kind.TrainingStopped => Stopped(ref from),
+            _ => throw new JournalFormatException($"A journal record has kind {(byte)kind}, and this program knows the kinds 1 to {(byte)Kind.TrainingStopped} without 11."),
         };
         from.End();
         return VersionOf(read) == version
@@ -191,31 +197,42 @@ public static class EventRecord
     {
         RunEvent.StepCommitted { Inputs.Adaptive.LastEntropy: null, Outputs.Next.LastEntropy: null } => 1,
         RunEvent.StepCommitted => 2,
-        RunEvent.RolledBack { Adaptive.LastEntropy: not null } => 2,
+        RunEvent.RolledBack { Adaptive.LastEntropy: not null } or RunEvent.Compacted => 2,
         _ => 1,
     };
 
     private static void Begin(RecordWriter to, Kind kind) => to.Byte((byte)kind);
 
-    // Group: phase i32, stream u8, ordinal i64.
-    private const int GroupBytes = 13;
+    private static RunEnd End(ref RecordReader from) => (RunEnd)from.Case((byte)RunEnd.TooManyRollbacks, "reason");
 
-    private static void Write(RecordWriter to, GroupId group)
+    internal static void Write(RecordWriter to, RunEvent.TrainingStopped stopped)
+    {
+        to.Int64(stopped.Step);
+        to.Byte((byte)stopped.End);
+        to.Text(stopped.Reason);
+    }
+
+    internal static RunEvent.TrainingStopped Stopped(ref RecordReader from) => new(from.Int64("step"), End(ref from), from.Text("reason"));
+
+    // Group: phase i32, stream u8, ordinal i64.
+    internal const int GroupBytes = 13;
+
+    internal static void Write(RecordWriter to, GroupId group)
     {
         to.Int32(group.Phase);
         to.Byte((byte)group.Stream);
         to.Int64(group.Ordinal);
     }
 
-    private static GroupId Group(ref RecordReader from) =>
+    internal static GroupId Group(ref RecordReader from) =>
         new(from.Int32("group.phase"), (GroupStream)from.Case((byte)GroupStream.Refill, "group.stream"), from.Int64("group.ordinal"));
 
-    private static PolicyVersion Policy(ref RecordReader from) => new(from.Int64("version"));
+    internal static PolicyVersion Policy(ref RecordReader from) => new(from.Int64("version"));
 
     // Completion without tokens and outcomes: index, count, finish, kept mass, count of outcomes.
-    private const int ScoredBytesMin = 4 + 4 + 1 + 4 + 4;
+    internal const int ScoredBytesMin = 4 + 4 + 1 + 4 + 4;
 
-    private static void Write(RecordWriter to, ScoredCompletion scored)
+    internal static void Write(RecordWriter to, ScoredCompletion scored)
     {
         Completion completion = scored.Completion;
         if (completion.Tokens.Length != completion.LogProbs.Length)
@@ -240,7 +257,7 @@ public static class EventRecord
         to.Array(scored.Outcomes, Write);
     }
 
-    private static ScoredCompletion Scored(ref RecordReader from)
+    internal static ScoredCompletion Scored(ref RecordReader from)
     {
         int index = from.Int32("completion.index");
         int length = from.Count("completion.tokens", sizeof(int) + sizeof(float));
@@ -340,7 +357,18 @@ public static class EventRecord
         from.Array("metrics", sizeof(int) + sizeof(double), static (ref from) => new Metric(from.Text("metric.name"), from.Double("metric.value"))),
         Adaptive(ref from, version));
 
-    private static void Write(RecordWriter to, AdaptiveState adaptive, byte version)
+    internal static void Write(RecordWriter to, Evaluation evaluation)
+    {
+        to.Int32(evaluation.Problems);
+        to.Int32(evaluation.Correct);
+        to.Double(evaluation.MeanReward);
+        to.Digest(evaluation.Tokens);
+    }
+
+    internal static Evaluation Evaluation(ref RecordReader from) =>
+        new(from.Int32("problems"), from.Int32("correct"), from.Double("mean reward"), from.Digest("tokens"));
+
+    internal static void Write(RecordWriter to, AdaptiveState adaptive, byte version)
     {
         to.Double(adaptive.KlCoefficient);
         to.Double(adaptive.EntropyCoefficient);
@@ -355,11 +383,11 @@ public static class EventRecord
         }
     }
 
-    private static AdaptiveState Adaptive(ref RecordReader from, byte version) => new(
+    internal static AdaptiveState Adaptive(ref RecordReader from, byte version) => new(
         from.Double("adaptive.kl"), from.Double("adaptive.entropy"), from.Double("adaptive.learning rate"),
         version > 1 && from.Flag("adaptive.has last entropy") ? from.Double("adaptive.last entropy") : null);
 
-    private static void Write(RecordWriter to, RunCounts counts)
+    internal static void Write(RecordWriter to, RunCounts counts)
     {
         to.Int64(counts.GroupsIssued);
         to.Int64(counts.GroupsTrained);
@@ -371,7 +399,7 @@ public static class EventRecord
         to.Int64(counts.OutcomesFaulted);
     }
 
-    private static RunCounts Counts(ref RecordReader from) => new(
+    internal static RunCounts Counts(ref RecordReader from) => new(
         from.Int64("groups issued"), from.Int64("groups trained"), from.Int64("groups dropped"),
         from.Int64("tokens sampled"), from.Int64("tokens trained"), from.Int64("tokens dropped"),
         from.Int64("outcomes by timing"), from.Int64("outcomes faulted"));

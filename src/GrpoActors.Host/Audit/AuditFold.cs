@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
+using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -10,7 +11,8 @@ namespace GrpoActors.Host.Audit;
 
 /// <summary>The audit's own fold of the stream. It goes on after a finding, from what the journal says.</summary>
 /// <param name="numbers">Of the same stream.</param>
-internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers numbers)
+/// <param name="first">Position of the first record kept; above 0 it is a compaction record.</param>
+internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers numbers, long first)
 {
     private readonly SortedDictionary<GroupId, AuditGroup> unsettled = [];
     private readonly Dictionary<GroupId, string> settled = []; // how: "trained by step 3"
@@ -87,6 +89,18 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
                 policies[x.Step + 1] = x.Policy;
                 Unseen.Add($"Step {x.Step} was replayed with other bits (record {at}): the run is not exact, and digests before it describe weights that no longer exist.");
                 break;
+            case RunEvent.CheckpointsRetired x:
+                Expect(checkpoint is null || !x.Steps.Contains(checkpoint.Step), "checkpoint", $"record {at}", "The newest checkpoint is retired.");
+                break;
+            case RunEvent.Compacted x when position == first:
+                Begin(x.Folded);
+                break;
+            case RunEvent.Compacted x:
+                Compare(x.Folded);
+                break;
+            case RunEvent.TrainingStopped x:
+                Expect(x.Step == committed, "step-missing", $"step {x.Step}", $"A sentinel stopped training at step {x.Step}, and {committed} steps are committed.");
+                break;
             case RunEvent.RunEnded x:
                 Apply(x);
                 break;
@@ -106,6 +120,56 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
             records, committed, groupsIssued, groupsTrained, groupsDropped, groupsOpen, tokensSampled, tokensTrained, tokensDropped, tokensOpen, late, faulted);
         return new AuditReport(
             counts, checkpoint?.WeightsSha256, checkpoint?.OptimizerSha256, checkpoint?.Step, lastChain ?? identity, ended is not null, [.. Findings], [.. Unseen]);
+    }
+
+    /// <summary>What was compacted away cannot be looked at again: its sums, cursors and unsettled groups are taken from the record.</summary>
+    private void Begin(RunState folded)
+    {
+        if (folded.Phase < 0 || folded.Phase >= plan.Phases.Length)
+        {
+            Find("other-plan", $"record {position}", $"The compaction record is of phase {folded.Phase}, and the plan has {plan.Phases.Length} phases.");
+            return;
+        }
+
+        (phase, phaseStart, windowStep, windowOrdinal) = (folded.Phase, folded.PhaseStart, folded.WindowStep, folded.WindowOrdinal);
+        (committed, examples, chain, lastChain, coefficients) = (folded.Version.Steps, folded.Examples, folded.Chain, folded.Chain, folded.Adaptive);
+        (nextOrdinal[0], nextOrdinal[1]) = (folded.PrimaryNext, folded.RefillNext);
+        evaluated = folded.EvaluationOfVersion is { } held ? (committed, held) : null;
+        foreach (var (version, policy) in folded.Policies)
+        {
+            policies[version] = policy;
+        }
+
+        foreach (GroupState group in folded.Groups.Values)
+        {
+            unsettled.Add(group.Id, new AuditGroup(new RunEvent.GroupOpened(group.Id, group.Row, group.Version, group.Step, group.Round), position)
+            {
+                Completions = group.Completions,
+                Verdict = group.IsClosed ? group.Reason : null,
+            });
+        }
+
+        if (folded.Checkpoints.MaxBy(recorded => recorded.Step) is { } newest)
+        {
+            checkpoint = new(newest.Step, newest.Folder, newest.Manifest, newest.WeightsSha256, newest.OptimizerSha256, position);
+        }
+
+        RunCounts counts = folded.Counts;
+        (groupsIssued, groupsTrained, groupsDropped) = (counts.GroupsIssued, counts.GroupsTrained, counts.GroupsDropped);
+        (tokensSampled, tokensTrained, tokensDropped) = (counts.TokensSampled, counts.TokensTrained, counts.TokensDropped);
+        (late, faulted) = (counts.OutcomesByTiming, counts.OutcomesFaulted);
+        Unseen.Add(
+            $"Records 0 to {first - 1}, with the steps before {committed}, were compacted away: their sums, the ledger's value and {unsettled.Count} unsettled groups are taken from the compaction record, "
+            + "and whether a row of the present epoch was asked before it is not known.");
+    }
+
+    private void Compare(RunState folded)
+    {
+        var counts = new RunCounts(groupsIssued, groupsTrained, groupsDropped, tokensSampled, tokensTrained, tokensDropped, late, faulted);
+        bool isSame = folded.Position == position && folded.Version.Steps == committed && folded.Chain == lastChain && folded.Phase == phase
+            && folded.PrimaryNext == nextOrdinal[0] && folded.RefillNext == nextOrdinal[1] && folded.Counts == counts
+            && folded.Groups.Keys.SequenceEqual(unsettled.Keys);
+        Expect(isSame || Findings.Count > 0, "compaction", $"record {position}", $"The compaction record says {folded.Version}, {folded.Counts}; the records before it give v{committed}, {counts}.");
     }
 
     private void Apply(RunEvent.RunStarted e)

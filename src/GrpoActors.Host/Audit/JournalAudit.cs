@@ -17,16 +17,17 @@ public static class JournalAudit
     {
         var records = new AuditRecords(journal);
         StepNumbers numbers = StepNumbers.Of(records.Read(journal.First, long.MaxValue, _ => { }).Select(record => record.Event));
-        var fold = new AuditFold(plan, identity, numbers);
-        if (journal.First > 0)
-        {
-            fold.Unseen.Add($"Records 0 to {journal.First - 1} were compacted away; audit of what a compacted journal still holds is not possible yet.");
-            return fold.Report(0);
-        }
-
+        var fold = new AuditFold(plan, identity, numbers, journal.First);
         long count = 0;
-        foreach ((long position, RunEvent e) in records.Read(0, records.End, fold.Findings.Add))
+        foreach ((long position, RunEvent e) in records.Read(journal.First, records.End, fold.Findings.Add))
         {
+            if (count == 0 && journal.First > 0 && e is not RunEvent.Compacted)
+            {
+                fold.Findings.Add(new AuditFinding(
+                    "missing-record", $"record {position}", position, $"Record {position} is the first one kept, and is no compaction record: nothing can be told of what follows it."));
+                break;
+            }
+
             fold.Apply(position, e);
             count++;
         }

@@ -18,6 +18,9 @@ internal sealed class StepNumbers
         {
             switch (e)
             {
+                case RunEvent.Compacted x when numbers.next == 0:
+                    numbers.next = x.Folded.Version.Steps;
+                    break;
                 case RunEvent.StepCommitted x:
                     numbers.Add(x.Inputs.Step);
                     break;

@@ -24,7 +24,8 @@ internal sealed class Crew : IAsyncDisposable
     private readonly TimeProvider time;
     private readonly CancellationTokenSource stopping = new();
 
-    public Crew(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, Action<Command> post, Action<Exception> fail, TimeProvider time, ILogger log)
+    /// <param name="committed">Committed steps of the run.</param>
+    public Crew(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, Func<long> committed, Action<Command> post, Action<Exception> fail, TimeProvider time, ILogger log)
     {
         this.setup = setup;
         this.post = post;
@@ -37,7 +38,7 @@ internal sealed class Crew : IAsyncDisposable
         trainer = new Trainer(setup, recovery, checkpoints, weights, post, log);
         evaluator = new Evaluator(setup, weights, time, post);
         deadlines = new Deadlines(time, deadline => post(new Command.DeadlinePassed(deadline)));
-        supervisor = new Supervisor(setup.Plan.Operation.WorkerRestartsMax, log, time, fail);
+        supervisor = new Supervisor(setup.Plan.Operation.WorkerRestartsMax, committed, log, time, fail);
     }
 
     public void Start()

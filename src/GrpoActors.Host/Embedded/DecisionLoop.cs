@@ -22,7 +22,7 @@ internal sealed class DecisionLoop(
     private const int CommandsPerTransactionMax = 256;
 
     private readonly Channel<Command> mailbox = Channel.CreateUnbounded<Command>(new UnboundedChannelOptions { SingleReader = true });
-    private Pipeline pipeline = start;
+    private volatile Pipeline pipeline = start; // read by supervisors
 
     public RunState Run => pipeline.Run;
 
@@ -105,7 +105,14 @@ internal sealed class DecisionLoop(
         stop.ThrowIfCancellationRequested();
         foreach (Effect effect in steps.SelectMany(step => step.Effects))
         {
-            run(effect);
+            if (effect is Effect.DeleteRecords retired)
+            {
+                await journal.DeleteBeforeAsync(retired.Before, CancellationToken.None); // the journal is this thread's alone
+            }
+            else
+            {
+                run(effect);
+            }
         }
     }
 }

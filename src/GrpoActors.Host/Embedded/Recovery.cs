@@ -20,7 +20,7 @@ internal sealed class Recovery
 {
     private readonly Func<IJournalReader> openJournal;
     private readonly ICheckpointStore checkpoints;
-    private readonly List<Digest> chainByStep = [];
+    private readonly Dictionary<long, Digest> chains = []; // the ledger's value at each version that the journal still tells of
 
     private Recovery(Func<IJournalReader> openJournal, ICheckpointStore checkpoints, RunState run)
     {
@@ -31,6 +31,9 @@ internal sealed class Recovery
 
     /// <summary>The state at the end of the journal.</summary>
     public RunState Run { get; private set; }
+
+    /// <summary>The version at which the journal begins: 0 until something is compacted.</summary>
+    private long FirstVersion => chains.Count == 0 ? 0 : chains.Keys.Min();
 
     /// <summary>Ledger values that steps still to be computed must meet: of checkpoints newer than the journal.</summary>
     public IReadOnlyDictionary<long, Digest> Expected { get; private set; } = new Dictionary<long, Digest>();
@@ -54,6 +57,7 @@ internal sealed class Recovery
             {
                 RunState before = Run;
                 Run = Run.Apply(entry.Event);
+                Require(Run.Position == entry.Position + 1, $"it is the state after {Run.Position} records.");
                 folded(new FoldedEvent(before, entry.Event, Run));
             }
             catch (InvalidOperationException impossible)
@@ -61,10 +65,15 @@ internal sealed class Recovery
                 throw new JournalDamagedException($"Record {entry.Position} of {journal.Place} cannot follow the one before it: {impossible.Message}", entry.Position, impossible);
             }
 
-            if (chainByStep.Count == 0 || Run.Version.Steps == chainByStep.Count)
-            {
-                chainByStep.Add(Run.Chain);
-            }
+            chains.TryAdd(Run.Version.Steps, Run.Chain);
+        }
+    }
+
+    private static void Require(bool holds, string otherwise)
+    {
+        if (!holds)
+        {
+            throw new InvalidOperationException(otherwise);
         }
     }
 
@@ -107,7 +116,7 @@ internal sealed class Recovery
     /// <summary>Brings the fold up to what has been appended since, for a worker that starts again.</summary>
     private void Refold()
     {
-        chainByStep.Clear();
+        chains.Clear();
         Run = RunState.Begin(Run.Plan);
         Fold(static _ => { });
     }
@@ -124,11 +133,33 @@ internal sealed class Recovery
     }
 
     /// <summary>A trainer at the run's version. Versions that open groups need are published on the way.</summary>
+    /// <exception cref="RunFailedException">No checkpoint is whole from which the records that the journal still holds lead on.</exception>
     public ITrainer Rebuild(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
+    {
+        while (true)
+        {
+            try
+            {
+                return RebuildOnce(setup, publish, log, stop, out training);
+            }
+            catch (JournalCompactedException)
+            {
+                log.LogDebug("The journal was compacted while the trainer was being built; it is built again");
+            }
+        }
+    }
+
+    private ITrainer RebuildOnce(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
     {
         Refold();
         SortedSet<long> needed = [.. Run.Groups.Values.Where(group => group.Fate == GroupFate.Open).Select(group => group.Version.Steps)];
         CheckpointManifest? checkpoint = NewestIntact(needed.Count > 0 ? needed.Min : Run.Version.Steps, log);
+        if (checkpoint is null && FirstVersion > 0)
+        {
+            throw new RunFailedException(
+                $"No checkpoint of step {FirstVersion} or later is whole, and the records before that step were compacted away: the weights cannot be computed again. Restore a checkpoint from a copy, or start over with --fresh.");
+        }
+
         ITrainer engine = setup.Engine.OpenTrainer(setup.StartingWeights());
         try
         {
@@ -201,9 +232,14 @@ internal sealed class Recovery
                     break;
                 case FoundCheckpoint.Intact intact when intact.Step <= atOrBefore:
                     // With an empty journal there is no course yet: the starting weights serve as well as a checkpoint of step 0.
-                    if (intact.Step < chainByStep.Count && chainByStep[(int)intact.Step] == intact.Manifest.Mark.Chain)
+                    if (chains.TryGetValue(intact.Step, out Digest chain) && chain == intact.Manifest.Mark.Chain)
                     {
                         return intact.Manifest;
+                    }
+
+                    if (intact.Step < FirstVersion)
+                    {
+                        return null; // pinned for a rollback; what followed it is compacted away
                     }
 
                     log.LogWarning("The checkpoint of step {Step} is not used: it belongs to another course of the run than the one in the journal", intact.Step);

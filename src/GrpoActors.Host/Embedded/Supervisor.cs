@@ -4,11 +4,14 @@ namespace GrpoActors.Host.Embedded;
 
 /// <summary>
 /// Runs workers on threads of their own. A worker that throws is started again after a growing pause, a bounded number of times; then the run
-/// stops with its state intact.
+/// stops with its state intact. For every <see cref="StepsPerForgiveness"/> steps that the run commits in between, one restart is forgotten.
 /// </summary>
 /// <remarks>A restart costs one lease or one step: workers own no state of the run.</remarks>
-internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time, Action<Exception> giveUp)
+/// <param name="committed">Committed steps of the run.</param>
+internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger log, TimeProvider time, Action<Exception> giveUp)
 {
+    public const int StepsPerForgiveness = 10;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
@@ -41,7 +44,9 @@ internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time
 
     private void Supervise(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop)
     {
-        for (int restarts = 0; !stop.IsCancellationRequested; restarts++)
+        int restarts = 0;
+        long countedAt = committed();
+        while (!stop.IsCancellationRequested)
         {
             try
             {
@@ -59,6 +64,9 @@ internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time
             }
             catch (Exception failure)
             {
+                long now = committed();
+                restarts = (int)Math.Max(0, restarts - ((now - countedAt) / StepsPerForgiveness));
+                countedAt = now;
                 if (restarts >= restartsMax)
                 {
                     giveUp(new RunFailedException($"{name} failed {restarts + 1} times, the last time with: {failure.Message}", failure));
@@ -68,6 +76,7 @@ internal sealed class Supervisor(int restartsMax, ILogger log, TimeProvider time
                 log.LogWarning(failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, restarts + 1, restartsMax, failure.Message);
                 crashed();
                 TimeSpan pause = TimeSpan.FromTicks(Math.Min(FirstPause.Ticks << Math.Min(restarts, 20), LongestPause.Ticks));
+                restarts++;
                 Task.Delay(pause, time, stop).ContinueWith(static _ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
             }
         }

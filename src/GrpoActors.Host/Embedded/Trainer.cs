@@ -31,6 +31,15 @@ internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStor
             mailbox = Channel.CreateUnbounded<Effect>(); // what the crashed one was asked is asked again
         }
 
+        while (!Serve(stop))
+        {
+            // it stands beyond the version that was asked for: built again
+        }
+    }
+
+    /// <returns>False: its weights are those of a step that will never be committed, and the version before it is wanted.</returns>
+    private bool Serve(CancellationToken stop)
+    {
         tripped = null;
         using ITrainer engine = recovery.Rebuild(setup, Publish, log, stop, out StepTraining training);
         if (restarted)
@@ -42,6 +51,11 @@ internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStor
         while (true)
         {
             Effect effect = mailbox.Reader.ReadAsync(stop).AsTask().GetAwaiter().GetResult();
+            if (effect is Effect.WriteCheckpoint { IsLast: true } wanted && (tripped is not null || wanted.Step < training.Version.Steps))
+            {
+                return false;
+            }
+
             Carry(effect, engine, training, stop);
         }
     }

@@ -31,6 +31,7 @@ public interface IJournalReader : IDisposable
     /// <see cref="First"/>, checksum right, bytes one whole record, fence never lower than the one before.
     /// </summary>
     /// <exception cref="JournalDamagedException">Thrown where the first record that fails would come.</exception>
+    /// <exception cref="JournalCompactedException">A writer deletes what was about to be read.</exception>
     IEnumerable<JournalEntry> Read(long from = 0);
 
     /// <summary>The records as they are stored, nothing checked: for audit, which says itself what is wrong.</summary>

@@ -5,6 +5,9 @@ namespace GrpoActors.Host.Journal;
 /// <summary>The journal could not be written: disk full, database gone. One sentence.</summary>
 public sealed class JournalWriteException(string message, Exception cause) : StorageException(message, cause);
 
+/// <summary>Records were compacted away between two that were being read. Reading again from the start succeeds.</summary>
+public sealed class JournalCompactedException(string message) : StorageException(message);
+
 /// <summary>There is no journal at this place.</summary>
 public sealed class NoJournalException(string message) : StorageException(message);
 

@@ -117,17 +117,10 @@ internal sealed class PostgresJournal : IJournal
 
     public IEnumerable<JournalEntry> Read(long from = 0)
     {
-        try
-        {
-            Refresh();
-        }
-        catch (Exception e)
-        {
-            throw PostgresFailure.Reading(place, e) ?? e;
-        }
-
+        JournalHead head = HeadNow();
+        First = head.First; // the fence stays the one that was taken: who reads has not become the newest writer
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, Fence, Place);
+        return StoredRecords.Checked(Stored(start), start, head.Fence, Place, () => HeadNow().First);
     }
 
     /// <remarks>In pages, so that the connection is free between two of them.</remarks>
@@ -258,6 +251,18 @@ internal sealed class PostgresJournal : IJournal
         int format = row.GetInt32(1);
         return format == FormatVersion ? row.GetInt64(0) : throw new JournalDamagedException(
             $"The journal of {place} has format {format}, and this program reads {FormatVersion}: use the program that wrote it, or a newer one.", -1);
+    }
+
+    private JournalHead HeadNow()
+    {
+        try
+        {
+            return ReadHead(HeadSql);
+        }
+        catch (Exception e)
+        {
+            throw PostgresFailure.Reading(place, e) ?? e;
+        }
     }
 
     /// <summary>Reads how the journal stands now: first record kept, records so far, fence.</summary>

@@ -92,17 +92,10 @@ internal sealed class SqliteJournal : IJournal
 
     public IEnumerable<JournalEntry> Read(long from = 0)
     {
-        try
-        {
-            Refresh(null);
-        }
-        catch (SqliteException e)
-        {
-            throw SqliteFailure.IsDamage(e) ? SqliteFailure.Damage(path, e, -1) : SqliteFailure.Read(path, e);
-        }
-
+        JournalHead head = HeadNow();
+        First = head.First; // the fence stays the one that was taken: who reads has not become the newest writer
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, Fence, path);
+        return StoredRecords.Checked(Stored(start), start, head.Fence, path, () => HeadNow().First);
     }
 
     /// <remarks>In pages, so that no read stays open between two records and keeps the log from being folded into the file.</remarks>
@@ -303,8 +296,26 @@ internal sealed class SqliteJournal : IJournal
         }
     }
 
-    /// <summary>Reads how the journal stands now: first record kept, records so far, fence.</summary>
+    private JournalHead HeadNow()
+    {
+        try
+        {
+            return Head(null);
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteFailure.IsDamage(e) ? SqliteFailure.Damage(path, e, -1) : SqliteFailure.Read(path, e);
+        }
+    }
+
     private void Refresh(SqliteTransaction? transaction)
+    {
+        JournalHead head = Head(transaction);
+        (Fence, First, Position) = (head.Fence, head.First, head.Next);
+    }
+
+    /// <summary>Reads how the journal stands now: first record kept, records so far, fence.</summary>
+    private JournalHead Head(SqliteTransaction? transaction)
     {
         using SqliteCommand command = Command(connection, transaction, "SELECT fence, first, (SELECT max(position) FROM events), (SELECT fence FROM events ORDER BY position DESC LIMIT 1) FROM journal");
         using SqliteDataReader row = command.ExecuteReader();
@@ -315,7 +326,7 @@ internal sealed class SqliteJournal : IJournal
 
         var head = new JournalHead(fence, first, row.GetValue(2) as long?, row.GetValue(3) as long?);
         head.Check(path);
-        (Fence, First, Position) = (head.Fence, head.First, head.Next);
+        return head;
     }
 
     private void Insert(SqliteTransaction transaction, IReadOnlyList<RunEvent> events)

@@ -8,8 +8,10 @@ internal static class StoredRecords
 {
     /// <param name="from">Position that the first record must have.</param>
     /// <param name="fenceMax">The journal's own fence: no record can stand above it.</param>
+    /// <param name="first">Asks again for the position of the oldest record kept: a writer may delete while this one reads.</param>
     /// <exception cref="JournalDamagedException">At the first record that fails.</exception>
-    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, long fenceMax, string place)
+    /// <exception cref="JournalCompactedException">Records that were about to be read are deleted.</exception>
+    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, long fenceMax, string place, Func<long> first)
     {
         long expected = from;
         long fence = 0;
@@ -17,6 +19,11 @@ internal static class StoredRecords
         {
             if (record.Position != expected)
             {
+                if (first() > expected)
+                {
+                    throw new JournalCompactedException($"The journal {place} was compacted while it was being read: read it again.");
+                }
+
                 throw Damaged(expected, $"it is missing; the next one there is record {record.Position}");
             }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -43,6 +44,9 @@ public sealed class CommittedSteps(RunIdentity plan)
     {
         switch (e)
         {
+            case RunEvent.Compacted x when phase < 0:
+                Begin(x.Folded);
+                break;
             case RunEvent.PhaseStarted x:
                 phase = x.Phase;
                 phaseStart = x.Version.Steps;
@@ -69,6 +73,17 @@ public sealed class CommittedSteps(RunIdentity plan)
         }
 
         return null;
+    }
+
+    /// <summary>A stream that begins with a compaction record goes on from what that holds.</summary>
+    private void Begin(RunState folded)
+    {
+        (phase, phaseStart, version) = (folded.Phase, folded.PhaseStart, folded.Version.Steps);
+        (tokensSampled, evaluation) = (folded.Counts.TokensSampled, folded.EvaluationOfVersion);
+        foreach (GroupState group in folded.Groups.Values.Where(group => group.Fate != GroupFate.Dropped))
+        {
+            groups[group.Id] = new TrainedGroup(group.Id, group.Row, group.Version, group.Completions);
+        }
     }
 
     private CommittedStep Commit(RunEvent.StepCommitted e)

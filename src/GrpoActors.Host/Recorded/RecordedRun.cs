@@ -57,6 +57,9 @@ public sealed class RecordedRun
         }
     }
 
+    /// <summary>The version at which the journal begins; the steps before it were compacted away.</summary>
+    public long FirstVersion() => Events().Select(e => e.Event is RunEvent.Compacted first ? first.Folded.Version.Steps : 0).FirstOrDefault();
+
     /// <summary>Every event with the states around it.</summary>
     /// <exception cref="JournalDamagedException">A record fails its check.</exception>
     public IEnumerable<FoldedEvent> Events()
@@ -88,7 +91,9 @@ public sealed class RecordedRun
     public AuditReport Audit()
     {
         using IJournalReader reader = journal.OpenForReading();
-        return JournalAudit.Run(reader, Plan.Identity, Identity);
+        AuditReport report = JournalAudit.Run(reader, Plan.Identity, Identity);
+        using IJournalReader now = journal.OpenForReading();
+        return now.First == reader.First ? report : Audit(); // records were compacted away in the middle of it
     }
 
     /// <summary>Engine, tokenizer, rows and rewards of the plan.</summary>

@@ -24,14 +24,19 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
     /// <exception cref="StorageException">The run cannot be read, or has no such step.</exception>
     public static StepReplay Of(RecordedRun recorded, long step, RunSetup setup, CancellationToken stop)
     {
-        (ImmutableArray<Digest> chains, bool rolledBack) = Chains(recorded, step);
+        (Dictionary<long, Digest> chains, bool rolledBack) = Chains(recorded, step);
         if (rolledBack)
         {
             throw new StorageException($"Step {step} of {recorded.Folder} is a return to an earlier checkpoint: nothing was trained in it.");
         }
 
         CheckpointManifest? checkpoint = recorded.Checkpoints.Scan().OfType<FoundCheckpoint.Intact>()
-            .FirstOrDefault(found => found.Step <= step && chains[(int)found.Step] == found.Manifest.Mark.Chain)?.Manifest;
+            .FirstOrDefault(found => found.Step <= step && chains.TryGetValue(found.Step, out Digest chain) && chain == found.Manifest.Mark.Chain)?.Manifest;
+        if (checkpoint is null && chains.Keys.Min() is > 0 and long first)
+        {
+            throw new StorageException($"Step {step} of {recorded.Folder} cannot be computed again: what led to it was compacted away, and the journal begins at step {first} with no whole checkpoint between the two.");
+        }
+
         using ITrainer engine = setup.Engine.OpenTrainer(setup.StartingWeights());
         if (checkpoint is not null)
         {
@@ -76,23 +81,22 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
     private static string Shown(double? value) => value?.ToString("R") ?? "absent";
 
     /// <summary>The ledger's value after each step up to this one: which checkpoints belong to the course of the run that the journal tells.</summary>
-    private static (ImmutableArray<Digest> Chains, bool RolledBack) Chains(RecordedRun recorded, long step)
+    private static (Dictionary<long, Digest> Chains, bool RolledBack) Chains(RecordedRun recorded, long step)
     {
-        var chains = ImmutableArray.CreateBuilder<Digest>();
+        var chains = new Dictionary<long, Digest>();
         foreach (FoldedEvent e in recorded.Events())
         {
-            if (chains.Count == 0 || e.After.Version.Steps == chains.Count)
+            chains.TryAdd(e.After.Version.Steps, e.After.Chain);
+            if (e.Event is not RunEvent.Compacted && e.Before.Version.Steps == step && e.After.Version.Steps == step + 1)
             {
-                chains.Add(e.After.Chain);
-            }
-
-            if (e.Before.Version.Steps == step && e.After.Version.Steps == step + 1)
-            {
-                return (chains.ToImmutable(), e.Event is RunEvent.RolledBack);
+                return (chains, e.Event is RunEvent.RolledBack);
             }
         }
 
-        throw new StorageException($"{recorded.Folder} has no step {step}: {(chains.Count <= 1 ? "it has none yet" : $"its steps are 0 to {chains.Count - 2}")}.");
+        long start = chains.Keys.DefaultIfEmpty(0).Min(), end = chains.Keys.DefaultIfEmpty(0).Max();
+        throw new StorageException(
+            step >= 0 && step < start ? $"Step {step} of {recorded.Folder} was compacted away: its journal begins at step {start}."
+            : $"{recorded.Folder} has no step {step}: {(start == end ? "it has none yet" : $"its steps are {start} to {end - 1}")}.");
     }
 }
 

@@ -16,7 +16,8 @@ namespace GrpoActors.Host.Reports;
 /// <param name="Exact">The same run file gives the same bits on every machine.</param>
 /// <param name="VectorBits">Width of the vector instructions in use; results do not depend on it.</param>
 /// <param name="Fma">Whether the processor fuses multiply-add; results do not depend on it.</param>
+/// <param name="Reason">What a sentinel saw when it ended the run, as one clause; null where none did.</param>
 public sealed record RunResult(
     string Run, RunEnd? End, long Steps, double Seconds, double? AccuracyBefore, double? AccuracyAfter, double? RewardFirst, double? RewardLast,
     long TokensSampled, long TokensTrained, long OutcomesByTiming, bool Exact, int VectorBits, bool Fma,
-    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256);
+    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256, string? Reason = null);

@@ -99,6 +99,36 @@ public sealed class SentinelTests
         RunState run = host.ToTheEnd().Run;
         Assert.Equal(2, host.Journal.OfType<RunEvent.RolledBack>().Count());
         Assert.Equal(RunEnd.TooManyRollbacks, run.Ended!.Reason);
+        Assert.Equal(run.Version.Steps, run.Checkpoints.Max(checkpoint => checkpoint.Step)); // the result's hashes are of where it ended
+    }
+
+    [Fact]
+    public void A_stop_says_why_and_ends_the_run_once_the_version_it_stopped_at_is_checkpointed()
+    {
+        SentinelPlan stops = Watchful with { Rules = [new SentinelRule(SentinelKind.GradNorm, 10, SentinelAction.Stop)] };
+        var host = new ShuffledHost(Runs.Plans.Identity(steps: 6) with { Sentinels = stops }, 5) { Metrics = step => step == 5 ? [new Metric("grad_norm", 11)] : [] };
+        RunState run = host.ToTheEnd(killEvery: 30).Run;
+        Assert.Equal((5L, RunEnd.SentinelTripped), (run.Ended!.Step, run.Ended.Reason));
+        Assert.Equal("the gradient norm is 11 and may be no more than 10", Assert.Single(host.Journal.OfType<RunEvent.TrainingStopped>()).Reason);
+        Assert.Equal(5, run.Checkpoints.Max(checkpoint => checkpoint.Step));
+        Assert.Equal(run.Policy, run.Checkpoints.MaxBy(checkpoint => checkpoint.Step)!.WeightsSha256);
+        Assert.Equal(run.Counts.GroupsIssued, run.Counts.GroupsTrained + run.Counts.GroupsDropped);
+    }
+
+    [Theory]
+    [InlineData("actor/kl_loss")]
+    [InlineData("actor/entropy")]
+    [InlineData("completions/mean_length")]
+    public void What_is_not_finite_is_never_only_warned_of(string name)
+    {
+        SentinelPlan warns = Watchful with
+        {
+            Rules = [new SentinelRule(SentinelKind.Kl, 1, SentinelAction.Warn), new SentinelRule(SentinelKind.EntropyCollapse, 0, SentinelAction.Warn), new SentinelRule(SentinelKind.LengthBlowUp, 1, SentinelAction.Warn)],
+        };
+        foreach (double value in (double[])[double.NaN, double.PositiveInfinity, double.NegativeInfinity])
+        {
+            Assert.Equal(SentinelAction.RollBack, Sentinels.Judge(Fresh(warns), Outputs((name, value))).Action);
+        }
     }
 
     [Fact]

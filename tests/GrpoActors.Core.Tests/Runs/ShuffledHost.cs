@@ -18,7 +18,7 @@ internal sealed class ShuffledHost(RunIdentity plan, int seed, int generators = 
 
     private readonly Random random = new(seed);
     private readonly List<Command> bag = [];
-    private Pipeline pipeline = Fresh(plan, RunState.Begin(plan));
+    private Pipeline pipeline = Pipeline.Over(RunState.Begin(plan), Identity, Plans.Operation);
     private readonly Dictionary<long, Digest> checkpoints = [];
     private Digest trained = plan.StartingWeights;
     private long trainedSteps;
@@ -35,6 +35,8 @@ internal sealed class ShuffledHost(RunIdentity plan, int seed, int generators = 
 
     /// <summary>True: the step's numbers are not finite.</summary>
     public Func<long, bool> Fails { get; init; } = _ => false;
+
+    public RetentionPlan Retention { get; init; } = RetentionPlan.Default;
 
     public int CommandsHandled { get; private set; }
 
@@ -61,7 +63,7 @@ internal sealed class ShuffledHost(RunIdentity plan, int seed, int generators = 
         return this;
     }
 
-    private static Pipeline Fresh(RunIdentity plan, RunState run) => Pipeline.Over(run, Identity, Plans.Operation);
+    private Pipeline Fresh(RunState run) => Pipeline.Over(run, Identity, Plans.Operation with { Retention = Retention });
 
     private void Recover()
     {
@@ -69,7 +71,7 @@ internal sealed class ShuffledHost(RunIdentity plan, int seed, int generators = 
         RunState run = Journal.Aggregate(RunState.Begin(plan), (state, e) => state.Apply(e));
         trained = run.Started ? run.Policy : plan.StartingWeights;
         trainedSteps = run.Version.Steps;
-        pipeline = Fresh(plan, run);
+        pipeline = Fresh(run);
         Carry(pipeline.Resume());
         bag.AddRange(run.Policies.Keys.Select(version => new Command.VersionPublished(new PolicyVersion(version))));
         for (int i = 0; i < generators; i++)
@@ -114,6 +116,9 @@ internal sealed class ShuffledHost(RunIdentity plan, int seed, int generators = 
                 Assert.True(x.Version.Steps <= trainedSteps);
                 Assert.Equal(run(x.Version), x.Policy);
                 return [new Command.VersionPublished(x.Version)];
+            case Effect.WriteCheckpoint { IsLast: true } x when trainedSteps > x.Step:
+                (trained, trainedSteps) = (pipeline.Run.Policy, x.Step); // built again
+                return [new Command.TrainerRestarted()];
             case Effect.WriteCheckpoint x:
                 Assert.Equal(trainedSteps, x.Step);
                 checkpoints[x.Step] = trained;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
+using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
@@ -209,7 +210,21 @@ public sealed class EventRecordTests
                 new(false, a, b, c, [], adaptive with { LastEntropy = 0.25 }), a, new(TimeSpan.Zero, TimeSpan.Zero))),
             ("rolled-back-adaptive-entropy", new RunEvent.RolledBack(750, 700, "kl above 10", 0.5, 4096, a, adaptive with { LastEntropy = 0.25 }, b)),
             ("rebased", new RunEvent.Rebased(12, a, b)),
-            ("compacted", new RunEvent.Compacted(5000, 700, new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), a)),
+            ("checkpoints-retired", new RunEvent.CheckpointsRetired([100, 150])),
+            ("compacted-bare", new RunEvent.Compacted(0, RunState.Begin(null!) with { Started = true })),
+            ("compacted", new RunEvent.Compacted(5000, new RunState(
+                null!, 7000, true, new(701), a, b, 1, 700, 702, 96, 128, 3, 55, 320, 1, 2, new PolicyVersion(700), adaptive,
+                new[]
+                {
+                    new GroupState(primary, 12, new(701), 702, 0, GroupFate.Kept, completions, DropReason.None, 6999),
+                    new GroupState(refill, 3, new(701), 701, 1, GroupFate.Open, [], DropReason.None, 0),
+                }.ToImmutableSortedDictionary(group => group.Id, group => group),
+                new Dictionary<long, Digest> { [700] = c, [701] = a }.ToImmutableSortedDictionary(),
+                new Evaluation(400, 223, 0.5575, b),
+                [new(650, "step-000650", a, b, c), new(700, "step-000700", b, c, a, 0.5575)],
+                new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), null, new(0.25, 0.75, 12.5), [600, 650], new(700, a),
+                new(1, 0.25, null, [0.5, 0.75], [0.875]), new(701, RunEnd.TooManyRollbacks, "kl above 10")))),
+            ("training-stopped", new RunEvent.TrainingStopped(750, RunEnd.SentinelTripped, "the gradient norm is NaN")),
             ("run-ended", new RunEvent.RunEnded(1000, RunEnd.TooManyRollbacks)),
         ];
     }

@@ -56,15 +56,17 @@ internal static class DamagedStream
         where T : RunEvent =>
         [.. events.Select(e => e is T x && which(x) ? change(x) : e).OfType<RunEvent>()];
 
-    public static IJournalReader Stored(IEnumerable<RunEvent> events, Func<long, long>? fenceAt = null) => new MemoryJournal(
+    /// <param name="first">Position of the first of them.</param>
+    public static IJournalReader Stored(IEnumerable<RunEvent> events, Func<long, long>? fenceAt = null, long first = 0) => new MemoryJournal(
     [
-        .. events.Select((e, position) =>
+        .. events.Select((e, index) =>
         {
+            long position = first + index;
             byte[] payload = EventRecord.Encode(e);
             long fence = fenceAt?.Invoke(position) ?? 1;
             return new StoredRecord(position, fence, RecordChecksum.Of(position, fence, payload), payload);
         }),
-    ]);
+    ], first);
 
     public static ScoredCompletion WithReward(this ScoredCompletion scored, int reward, float value) =>
         scored with { Outcomes = scored.Outcomes.SetItem(reward, new ScoreOutcome.Scored(value)) };
@@ -78,11 +80,11 @@ internal static class DamagedStream
 }
 
 /// <summary>Records in memory.</summary>
-internal sealed class MemoryJournal(ImmutableArray<StoredRecord> records) : IJournalReader
+internal sealed class MemoryJournal(ImmutableArray<StoredRecord> records, long first = 0) : IJournalReader
 {
     public string Place => "memory";
 
-    public long First => 0;
+    public long First => first;
 
     public IEnumerable<JournalEntry> Read(long from = 0) => Stored(from).Select(record => new JournalEntry(record.Position, record.Fence, EventRecord.Decode(record.Payload)));
 

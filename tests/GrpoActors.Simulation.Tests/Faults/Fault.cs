@@ -44,6 +44,8 @@ internal enum FaultKind
     CheckpointDiskFull,
     CheckpointDiskSlow,
     CheckpointBitFlip,
+    /// <summary>The disk says that it has flushed, and has not; then the power fails.</summary>
+    DiskLies,
     TrainerStopped,
 }
 

@@ -173,6 +173,9 @@ internal sealed class Decider : Process
                 case Effect.SetDeadline x:
                     Deadlines.Set(x.Deadline, x.After);
                     break;
+                case Effect.DeleteRecords x:
+                    journal!.DeleteBeforeAsync(x.Before, CancellationToken.None).GetAwaiter().GetResult();
+                    break;
                 case Effect.StopRun x:
                     throw new Violation($"the run stops: {x.Reason}");
                 default:
@@ -191,17 +194,23 @@ internal sealed class Decider : Process
         Simulation.QuietUntil(Simulation.Now + TimeSpan.FromSeconds(8));
         Simulation.After(TimeSpan.FromSeconds(8), () =>
         {
-            try
-            {
-                held.AppendAsync(seen, [.. events.Select(e => e.Event)], CancellationToken.None).GetAwaiter().GetResult();
-            }
-            catch (StaleWriterException)
-            {
-                return;
-            }
-
-            throw new Violation("a writer that had been replaced appended");
+            RequireStale(() => held.AppendAsync(seen, [.. events.Select(e => e.Event)], CancellationToken.None), "appended");
+            RequireStale(() => held.DeleteBeforeAsync(seen / 2, CancellationToken.None), "deleted");
         });
+    }
+
+    private static void RequireStale(Func<Task> write, string did)
+    {
+        try
+        {
+            write().GetAwaiter().GetResult();
+        }
+        catch (StaleWriterException)
+        {
+            return;
+        }
+
+        throw new Violation($"a writer that had been replaced {did}");
     }
 
     /// <summary>Whatever the run waits for has an owner, a name and a deadline that is set.</summary>

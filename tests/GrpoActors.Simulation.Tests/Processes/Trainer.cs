@@ -208,7 +208,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
         Effect.BeginPhase => true,
         Effect.TrainBatch x => x.Batch.Inputs.Step >= at.Version.Steps - 1 && x.Batch.Inputs.Step >= Simulation.Audit.Version,
         Effect.PublishVersion x => x.Version >= at.Version || Simulation.IsNeeded(x.Version),
-        Effect.WriteCheckpoint x => x.Step >= at.Version.Steps && x.Phase >= phase,
+        Effect.WriteCheckpoint x => (x.Step >= at.Version.Steps && x.Phase >= phase) || (x.IsLast && x.Step == Simulation.Audit.Version),
         Effect.RollBack x => x.Step > at.Version.Steps,
         _ => false,
     };

@@ -12,21 +12,28 @@ namespace GrpoActors.Simulation.Tests.World;
 /// Holds the durable stream to the protocol and to the truth, event by event. Keeps its own books; of the stages' code it uses only the digest of a batch
 /// and, for that, the fold.
 /// </summary>
-internal sealed class Audit(RunIdentity plan, Digest startingWeights)
+/// <param name="forgets">For runs so long that its own books would grow too large: versions long past and groups long trained are let go.</param>
+internal sealed class Audit(RunIdentity plan, Digest startingWeights, bool forgets)
 {
     private sealed record Book(long Version, long Step, long Row, int State, long Tokens);
 
     private const int Open = 0, Scored = 1, Kept = 2, Dropped = 3;
+    private const int Remembered = 100;
 
     private readonly Dictionary<GroupId, Book> groups = [];
     private readonly HashSet<GroupId> trained = [];
     private readonly Dictionary<(int, GroupStream), long> nextOrdinal = [];
     private readonly Dictionary<long, (Digest Policy, Digest Weights)> versions = [];
+    private readonly HashSet<long> checkpoints = []; // recorded and not retired
+    private readonly Dictionary<long, long> compactions = []; // version by position
     private long issued, trainedCount, droppedCount, sampledTokens, trainedTokens, droppedTokens;
     private long windowStep, windowOrdinal, phaseStart;
     private int phase = -1;
     private bool evaluated;
     private RunState fold = RunState.Begin(plan);
+
+    /// <summary>The fold of what is durable.</summary>
+    public RunState Run => fold;
 
     public long Position { get; private set; }
 
@@ -80,6 +87,19 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights)
             case RunEvent.RolledBack x:
                 RolledBack(x);
                 break;
+            case RunEvent.CheckpointWritten x:
+                checkpoints.Add(x.Step);
+                break;
+            case RunEvent.CheckpointsRetired x:
+                checkpoints.ExceptWith(x.Steps);
+                Require(checkpoints.Count(step => step <= Version) >= 2 && !x.Steps.Contains(phaseStart), $"steps {string.Join(", ", x.Steps)} are retired, and those of {string.Join(", ", checkpoints)} are left");
+                break;
+            case RunEvent.Compacted x:
+                Compacted(x);
+                break;
+            case RunEvent.TrainingStopped x:
+                Require(x.Step == Version, $"training is stopped at step {x.Step}, and {Version} are committed");
+                break;
             case RunEvent.RunEnded x:
                 DropOpen();
                 Ended = x.Reason;
@@ -104,6 +124,19 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights)
     }
 
     private PhasePlan Phase => plan.Phases[phase];
+
+    /// <summary>What it retires is not needed: at least two recorded checkpoints stand on what stays.</summary>
+    private void Compacted(RunEvent.Compacted e)
+    {
+        Require(e.Folded.Position == Position - 1 && e.Folded.Version.Steps == Version, $"the compaction record at {Position - 1} holds the state of {e.Folded.Position}");
+        if (e.Before > 0)
+        {
+            Require(compactions.TryGetValue(e.Before, out long version), $"records before {e.Before} are retired, where no compaction record stands");
+            Require(checkpoints.Count(step => step >= version && step <= Version) >= 2, $"records before step {version} are retired, and there are the checkpoints of steps {string.Join(", ", checkpoints)}");
+        }
+
+        compactions[Position - 1] = Version;
+    }
 
     private void Opened(RunEvent.GroupOpened e)
     {
@@ -216,6 +249,11 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights)
         Steps++;
         evaluated = false;
         versions[Version] = (policy, weights);
+        if (forgets)
+        {
+            versions.Remove(Version - Remembered);
+            trained.Clear();
+        }
     }
 
     private bool IsEvaluated(long version) => Phase.Kind == PhaseKind.Grpo && (version - phaseStart) % Math.Max(1, plan.Evaluation!.EverySteps) == 0;

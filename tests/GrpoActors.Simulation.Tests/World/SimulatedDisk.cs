@@ -17,6 +17,9 @@ internal sealed class SimulatedDisk : IDisk
 
     public bool IsFull { get; set; }
 
+    /// <summary>What is flushed meanwhile does not outlive the next loss of power.</summary>
+    public bool Lies { get; set; }
+
     public bool FileExists(string path) => Find(path) is File;
 
     public bool FolderExists(string path) => Find(path) is Folder;
@@ -56,14 +59,14 @@ internal sealed class SimulatedDisk : IDisk
         Change(needsSpace: true);
         var writing = (Writing)file;
         writing.Save();
-        writing.File.Flushed = writing.File.Content;
+        writing.File.Flushed = Lies ? writing.File.Flushed : writing.File.Content;
     }
 
     public void FlushFolder(string path)
     {
         Change(needsSpace: true);
         var folder = (Folder)(Find(path) ?? throw new DirectoryNotFoundException($"There is no {path}."));
-        folder.Flushed = new(folder.Entries, StringComparer.Ordinal);
+        folder.Flushed = Lies ? folder.Flushed : new(folder.Entries, StringComparer.Ordinal);
     }
 
     public void Rename(string from, string to)

@@ -3,51 +3,52 @@ using GrpoActors.Host.Journal;
 
 namespace GrpoActors.Simulation.Tests.World;
 
-/// <summary>A journal in memory with the promises of <see cref="IJournal"/>: conditional appends, a fence, whole transactions.</summary>
-internal sealed class SimulatedJournal : IJournalProvider
+/// <summary>A journal in memory with the promises of <see cref="IJournal"/>: conditional appends and deletions, a fence, whole transactions.</summary>
+/// <param name="forgets">What is deleted is gone; otherwise readers do not see it, and whoever checks the run does.</param>
+internal sealed class SimulatedJournal(bool forgets) : IJournalProvider
 {
     private readonly List<JournalEntry> records = [];
-    private readonly List<int> transactionStarts = [];
+    private readonly List<(long End, long First)> before = []; // how the journal stood before each transaction
+    private long origin; // position of records[0]
+    private long first;
     private long fence;
 
     /// <summary>Told of each event as it becomes durable.</summary>
     public Action<RunEvent> Appended { get; set; } = _ => { };
 
+    public int Kept => (int)(End - first);
+
     public int Count => records.Count;
 
     public IEnumerable<RunEvent> Events => records.Select(record => record.Event);
+
+    private long End => origin + records.Count;
 
     public IJournal OpenForWriting() => new Writer(this, ++fence);
 
     public IJournalReader OpenForReading() => new Writer(this, 0);
 
     /// <summary>Takes the last transactions away, as a database restored from yesterday does.</summary>
-    /// <returns>How many records are gone.</returns>
-    public int LoseTransactions(int count)
+    public void LoseTransactions(int count)
     {
-        int from = transactionStarts.Count > count ? transactionStarts[^count] : 0;
-        int lost = records.Count - from;
-        records.RemoveRange(from, lost);
-        transactionStarts.RemoveAll(start => start >= from);
-        return lost;
+        int from = Math.Max(0, before.Count - count);
+        (long end, first) = before[from];
+        records.RemoveRange((int)(end - origin), (int)(End - end));
+        before.RemoveRange(from, before.Count - from);
     }
 
     private void Append(long writerFence, long expectedPosition, IReadOnlyList<RunEvent> events)
     {
-        if (writerFence != fence)
+        RequireFence(writerFence);
+        if (expectedPosition != End)
         {
-            throw new StaleWriterException($"The journal is held by writer {fence}; this is writer {writerFence}.");
+            throw new StaleWriterException($"The journal holds {End} records; this writer has seen {expectedPosition}.");
         }
 
-        if (expectedPosition != records.Count)
-        {
-            throw new StaleWriterException($"The journal holds {records.Count} records; this writer has seen {expectedPosition}.");
-        }
-
-        transactionStarts.Add(records.Count);
+        before.Add((End, first));
         foreach (RunEvent e in events)
         {
-            records.Add(new JournalEntry(records.Count, writerFence, e));
+            records.Add(new JournalEntry(End, writerFence, e));
         }
 
         foreach (RunEvent e in events)
@@ -56,21 +57,47 @@ internal sealed class SimulatedJournal : IJournalProvider
         }
     }
 
+    private void DeleteBefore(long writerFence, long position)
+    {
+        RequireFence(writerFence);
+        if (position <= first)
+        {
+            return;
+        }
+
+        before.Add((End, first));
+        first = position;
+        if (forgets)
+        {
+            records.RemoveRange(0, (int)(first - origin));
+            origin = first;
+            before.Clear();
+        }
+    }
+
+    private void RequireFence(long writerFence)
+    {
+        if (writerFence != fence)
+        {
+            throw new StaleWriterException($"The journal is held by writer {fence}; this is writer {writerFence}.");
+        }
+    }
+
     private sealed class Writer(SimulatedJournal journal, long fence) : IJournal
     {
         public string Place => "the simulated journal";
 
-        public long First => 0;
+        public long First => journal.first;
 
-        public long Position { get; private set; } = journal.records.Count;
+        public long Position { get; private set; } = journal.End;
 
         public long Fence => fence;
 
         public IEnumerable<JournalEntry> Read(long from = 0)
         {
-            for (int i = (int)from; i < journal.records.Count; i++)
+            for (long position = Math.Max(from, journal.first); position < journal.End; position++)
             {
-                yield return journal.records[i];
+                yield return journal.records[(int)(position - journal.origin)];
             }
         }
 
@@ -83,7 +110,11 @@ internal sealed class SimulatedJournal : IJournalProvider
             return Task.CompletedTask;
         }
 
-        public Task DeleteBeforeAsync(long position, CancellationToken cancellation) => throw new NotSupportedException("The simulator keeps all records.");
+        public Task DeleteBeforeAsync(long position, CancellationToken cancellation)
+        {
+            journal.DeleteBefore(fence, position);
+            return Task.CompletedTask;
+        }
 
         public void Dispose()
         {

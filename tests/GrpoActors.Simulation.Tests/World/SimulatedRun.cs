@@ -24,13 +24,14 @@ internal sealed class SimulatedRun
     /// <remarks>The longest silence that costs anything is two deadlines of 60 s on top of each other, by a clock that runs at half speed, and a rebuild.</remarks>
     public static readonly TimeSpan ProgressBound = TimeSpan.FromSeconds(300);
 
-    private const int EventsMax = 40_000;
+    private const int EventsOfAStepMax = 1500;
     private const string RunFolder = "/run";
     private const string CheckpointFolder = RunFolder + "/checkpoints";
 
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> agenda = new();
     private readonly FaultBoard board;
-    private readonly SimulatedJournal journal = new();
+    private readonly SimulatedJournal journal;
+    private readonly int eventsMax;
     private readonly Network network;
     private readonly Decider decider;
     private readonly Trainer trainer;
@@ -53,9 +54,11 @@ internal sealed class SimulatedRun
         Random = new Random(unchecked((int)(scenario.Seed * 2654435761)));
         board = new FaultBoard(scenario.Faults);
         network = new Network(this);
+        journal = new SimulatedJournal(scenario.Forgets);
+        eventsMax = EventsOfAStepMax * Plan.Identity.Phases.Sum(phase => phase.Steps);
         Digest start = Digest.Of("start");
         startingWeights = new PolicyWeights(new PolicyVersion(0), start, FakeTrainer.TensorsOf("w", start));
-        Audit = new Audit(Plan.Identity, start);
+        Audit = new Audit(Plan.Identity, start, scenario.Forgets);
         Journals = rig.Around(journal);
         journal.Appended = Durable;
         Disk.CreateFolder(RunFolder);
@@ -101,9 +104,15 @@ internal sealed class SimulatedRun
 
     public int Rebuilds { get; set; }
 
+    /// <summary>Told of each step once it is durable.</summary>
+    public Action<long> Committed { get; set; } = _ => { };
+
     public IReadOnlyList<Fault> Struck => board.Struck;
 
     public IEnumerable<RunEvent> Journal => journal.Events;
+
+    /// <summary>Records that a reader of the journal finds now, and the most that it ever found.</summary>
+    public (int Now, int Most) Records { get; private set; }
 
     /// <summary>Runs to the end. Throws <see cref="Violation"/>.</summary>
     public RunState ToTheEnd()
@@ -111,7 +120,7 @@ internal sealed class SimulatedRun
         StartAll(TimeSpan.Zero);
         while (!decider.IsFinished)
         {
-            if (!agenda.TryDequeue(out Action? act, out (TimeSpan At, long Order) due) || ++Events > EventsMax)
+            if (!agenda.TryDequeue(out Action? act, out (TimeSpan At, long Order) due) || ++Events > eventsMax)
             {
                 throw new Violation($"no end after {Events} events; {decider.Waits}");
             }
@@ -131,9 +140,9 @@ internal sealed class SimulatedRun
         }
 
         RunState run = RunState.Begin(Plan.Identity);
-        foreach (RunEvent e in journal.Events)
+        foreach (JournalEntry entry in journal.OpenForReading().Read()) // what is left of it, where it was compacted
         {
-            run = run.Apply(e);
+            run = run.Apply(entry.Event);
         }
 
         Audit.Agree(run);
@@ -191,12 +200,7 @@ internal sealed class SimulatedRun
     /// <summary>Some open group is to be sampled by this version, or it is the present one.</summary>
     public bool IsNeeded(PolicyVersion version)
     {
-        RunState run = RunState.Begin(Plan.Identity);
-        foreach (RunEvent e in journal.Events)
-        {
-            run = run.Apply(e);
-        }
-
+        RunState run = Audit.Run;
         return run.Version == version || run.Groups.Values.Any(group => group.Fate == GroupFate.Open && group.Version == version);
     }
 
@@ -244,6 +248,11 @@ internal sealed class SimulatedRun
     {
         Audit.Add(e);
         lastProgress = Now;
+        Records = (journal.Kept, Math.Max(Records.Most, journal.Kept));
+        if (e is RunEvent.StepCommitted step)
+        {
+            Committed(step.Inputs.Step);
+        }
     }
 
     private void DiskChanges()
@@ -304,6 +313,20 @@ internal sealed class SimulatedRun
             case FaultKind.CheckpointDiskFull:
                 Strike(fault, true, () => Fill(TimeSpan.FromSeconds(5 + (fault.Choice % 30))));
                 break;
+            case FaultKind.DiskLies:
+                Strike(fault, true, () =>
+                {
+                    Disk.Lies = true;
+                    TimeSpan lying = TimeSpan.FromSeconds(2 + (fault.Choice % 4));
+                    QuietUntil(Now + lying);
+                    After(lying, () =>
+                    {
+                        Disk.LosePower(Random);
+                        Disk.Lies = false;
+                        KillAll();
+                    });
+                });
+                break;
             case FaultKind.PowerLossInCheckpoint:
                 Strike(fault, true, () => diskChangesToPowerLoss = fault.Choice % 14);
                 break;
@@ -358,7 +381,7 @@ internal sealed class SimulatedRun
     {
         KillAll();
         journal.LoseTransactions(transactions);
-        Audit = new Audit(Plan.Identity, FakeTrainer.ContentOf(startingWeights.Tensors));
+        Audit = new Audit(Plan.Identity, FakeTrainer.ContentOf(startingWeights.Tensors), Scenario.Forgets);
         foreach (RunEvent e in journal.Events)
         {
             Audit.Add(e);
