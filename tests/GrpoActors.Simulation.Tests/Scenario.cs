@@ -123,7 +123,7 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
         var identity = new RunIdentity(
             (ulong)(7 + shape), "fake", "1", new ModelSource(null, "{}", null), Digest.Of("start"), Digest.Of("tokenizer"), new OrderPlan(order, lag, 5), [.. phases],
             [Reward("right"), Reward("format")], flavour == 0 ? null : new EvaluationPlan(data, 4, "right", 1, 8), RewardFailure.Record,
-            flavour switch { 4 => Sentinels, Flavours => Sentinels with { NotFinite = SentinelAction.Stop, Rules = [new SentinelRule(SentinelKind.GradNorm, 10, SentinelAction.Stop)] }, _ => null });
+            flavour switch { 4 => Sentinels, Flavours => Sentinels with { NotFinite = SentinelAction.Stop, Rules = [.. Sentinels.Rules.Select(rule => rule with { Action = SentinelAction.Stop })] }, _ => null });
         var operation = new RunOperation("/run", 1, 1, 1, 0, 1024, 3, 0, new DeadlinePlan(Seconds(30), Seconds(60), Seconds(60), Seconds(60)), 3);
         return (new RunPlan(identity, operation), Digest.Of($"identity {shape}"));
 

@@ -11,7 +11,8 @@ namespace GrpoActors.Host.Checkpoints;
 /// <code>
 /// checkpoints/step-000200/weights.safetensors     optimizer.safetensors     manifest.json (written last)
 /// checkpoints/step-000300.part/                   being written, or left by a crash: never read
-/// checkpoints/reference-1f0c….safetensors         by content, shared by all checkpoints whose phase compares with that policy
+/// checkpoints/reference-1f0c….safetensors         by content, shared by every other checkpoint whose phase compares with that policy
+/// checkpoints/reference-1f0c…-b.safetensors       a second copy for those between: no damage to one file takes two checkpoints in a row
 /// </code>
 /// Life of one: files written and flushed -> manifest -> folder flushed -> renamed -> parent flushed.
 /// </summary>
@@ -47,7 +48,7 @@ public sealed class CheckpointStore(IDisk disk, string folder) : ICheckpointStor
             ];
             if (state.Reference is { } reference)
             {
-                files.Add(WriteReference(reference));
+                files.Add(WriteReference(mark.Step, reference));
             }
 
             Digest weights = WeightsDigest.Of(state.Weights), optimizer = WeightsDigest.OfOptimizer(state);
@@ -145,14 +146,40 @@ public sealed class CheckpointStore(IDisk disk, string folder) : ICheckpointStor
         return new CheckpointFile(name, role, hashing.Count, hashing.Finish());
     }
 
-    /// <summary>A reference is the same through a phase: it is written once, under a name that its content gives.</summary>
-    private CheckpointFile WriteReference(IReadOnlyList<NamedTensor> tensors)
+    /// <summary>A reference is the same through a phase: it is written twice, under names that its content gives.</summary>
+    private CheckpointFile WriteReference(long step, IReadOnlyList<NamedTensor> tensors)
     {
         using var hashing = new HashingStream(null);
         TensorStream.Write(hashing, tensors);
         long length = hashing.Count;
         Digest sha = hashing.Finish();
-        string name = $"{ReferencePrefix}{sha}{TensorsExtension}";
+        string first = $"{ReferencePrefix}{sha}{TensorsExtension}", second = $"{ReferencePrefix}{sha}-b{TensorsExtension}";
+        bool isFirstTaken = ReferenceBefore(step) == first;
+        string other = isFirstTaken ? first : second;
+        if (disk.FileExists(In(other)))
+        {
+            WriteReference(other, length, sha, tensors); // whole again, if it was damaged
+        }
+
+        return WriteReference(isFirstTaken ? second : first, length, sha, tensors);
+    }
+
+    /// <summary>The copy that the newest other checkpoint leans on.</summary>
+    private string? ReferenceBefore(long step)
+    {
+        try
+        {
+            return Steps().Where(other => other != step).Take(1).SelectMany(other => ReadManifest(In(NameOf(other)), other).Files)
+                .Where(file => file.Role == "reference").Select(file => Path.GetFileName(file.Name)).FirstOrDefault();
+        }
+        catch (FormatException)
+        {
+            return null; // damaged: it leans on nothing
+        }
+    }
+
+    private CheckpointFile WriteReference(string name, long length, Digest sha, IReadOnlyList<NamedTensor> tensors)
+    {
         var expected = new CheckpointFile("../" + name, "reference", length, sha);
         if (references.TryGetValue(name, out CheckpointFile? known) && disk.FileExists(In(name)))
         {

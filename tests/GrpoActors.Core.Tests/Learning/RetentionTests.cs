@@ -13,13 +13,13 @@ public sealed class RetentionTests
     private static readonly RetentionPlan Two = new(2, KeepBest: false, 0);
 
     [Fact]
-    public void The_newest_are_kept_and_the_rest_go() => Assert.Equal((long[])[3, 6, 9], [.. Retention.Retired(At(20, 3, 6, 9, 12, 15), Two)]);
+    public void The_newest_are_kept_and_the_rest_go() => Assert.Equal([3, 6, 9], Retired(At(20, 3, 6, 9, 12, 15), Two));
 
     [Fact]
     public void More_are_kept_where_the_plan_says_so_and_never_fewer_than_two()
     {
-        Assert.Equal((long[])[3], [.. Retention.Retired(At(20, 3, 6, 9, 12, 15), Two with { CheckpointsMax = 4 })]);
-        Assert.Equal((long[])[3, 6, 9], [.. Retention.Retired(At(20, 3, 6, 9, 12, 15), Two with { CheckpointsMax = 0 })]);
+        Assert.Equal([3], Retired(At(20, 3, 6, 9, 12, 15), Two with { CheckpointsMax = 4 }));
+        Assert.Equal([3, 6, 9], Retired(At(20, 3, 6, 9, 12, 15), Two with { CheckpointsMax = 0 }));
     }
 
     [Fact]
@@ -27,15 +27,15 @@ public sealed class RetentionTests
     {
         RunState run = At(20, 3, 6, 9, 12, 15);
         run = run with { Checkpoints = run.Checkpoints.ConvertAll(checkpoint => checkpoint with { Accuracy = checkpoint.Step switch { 3 => 0.25, 6 or 9 => 0.5, 12 => 0.375, _ => null } }) };
-        Assert.Equal((long[])[3, 9], [.. Retention.Retired(run, Two with { KeepBest = true })]);
-        Assert.Equal((long[])[3, 6, 9], [.. Retention.Retired(run, Two)]);
+        Assert.Equal([3, 9], Retired(run, Two with { KeepBest = true }));
+        Assert.Equal([3, 6, 9], Retired(run, Two));
     }
 
     [Fact]
     public void What_a_rollback_returns_to_or_returned_to_and_the_phase_s_first_stay()
     {
         RunState run = At(20, 2, 4, 6, 9, 12, 15) with { PhaseStart = 2, RollbackPoint = new RollbackPoint(9, default), ReturnedTo = [6] };
-        Assert.Equal((long[])[4], [.. Retention.Retired(run, Two)]);
+        Assert.Equal([4], Retired(run, Two));
         foreach (long needed in (long[])[2, 6, 9, 12, 15])
         {
             Assert.Throws<InvalidOperationException>(() => run.Apply(new RunEvent.CheckpointsRetired([needed])));
@@ -52,7 +52,7 @@ public sealed class RetentionTests
         var open = new GroupState(id, 0, new PolicyVersion(10), 20, 0, GroupFate.Open, [], DropReason.None, 0);
         RunState run = At(20, 3, 6, 9, 12, 15);
         run = run with { Groups = run.Groups.Add(id, open) };
-        Assert.Equal((long[])[3], [.. Retention.Retired(run, Two)]);
+        Assert.Equal([3], Retired(run, Two));
         Assert.Equal(6, Retention.OldestServing(run));
     }
 
@@ -105,6 +105,8 @@ public sealed class RetentionTests
         Assert.Throws<InvalidOperationException>(() => run.Apply(new RunEvent.Compacted(0, run with { PrimaryNext = 1 })));
         Assert.Throws<InvalidOperationException>(() => run.Apply(new RunEvent.Compacted(0, run with { Chain = Digest.Of("another") })));
     }
+
+    private static IEnumerable<long> Retired(RunState run, RetentionPlan plan) => Retention.Retired(run, plan);
 
     private static RunState At(long version, params long[] checkpoints) => RunState.Begin(Runs.Plans.Identity(steps: 100)) with
     {

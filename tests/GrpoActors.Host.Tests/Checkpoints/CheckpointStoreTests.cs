@@ -122,20 +122,47 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_reference_is_stored_once_for_all_who_compare_with_it_and_goes_with_the_last_of_them()
+    public void A_reference_is_stored_twice_for_all_who_compare_with_it_and_goes_with_the_last_of_them()
     {
         IReadOnlyList<NamedTensor> reference = State(9).Weights;
-        Store.Write(Mark(1), State(1) with { Reference = reference });
-        Store.Write(Mark(2), State(2) with { Reference = reference });
-        Store.Write(Mark(3), State(3));
-        string file = Assert.Single(Directory.GetFiles(Folder, "reference-*"));
+        for (int step = 1; step <= 4; step++)
+        {
+            Store.Write(Mark(step), State(step) with { Reference = reference });
+        }
+
+        Store.Write(Mark(5), State(5));
+        Assert.Equal(2, Directory.GetFiles(Folder, "reference-*").Length);
         Same(State(2) with { Reference = reference }, Store.Load(Manifest(2)));
 
-        Store.Retire(1);
-        Assert.True(File.Exists(file));
         Store.Retire(2);
-        Assert.False(File.Exists(file));
-        Assert.Equal([3], Store.Scan().Select(found => found.Step));
+        Store.Retire(3);
+        Assert.Equal(2, Directory.GetFiles(Folder, "reference-*").Length);
+        Store.Retire(1);
+        Assert.Single(Directory.GetFiles(Folder, "reference-*"));
+        Store.Retire(4);
+        Assert.Empty(Directory.GetFiles(Folder, "reference-*"));
+        Assert.Equal([5], Store.Scan().Select(found => found.Step));
+    }
+
+    [Fact]
+    public void One_damaged_file_never_takes_two_checkpoints_in_a_row()
+    {
+        IReadOnlyList<NamedTensor> reference = State(9).Weights;
+        CheckpointStore store = Store;
+        for (int step = 1; step <= 5; step++)
+        {
+            store.Write(Mark(step), State(step) with { Reference = reference });
+        }
+
+        foreach (string file in Directory.GetFiles(Folder, "*", SearchOption.AllDirectories))
+        {
+            byte[] whole = File.ReadAllBytes(file), damaged = [.. whole];
+            damaged[whole.Length / 2] ^= 4;
+            File.WriteAllBytes(file, damaged);
+            long[] intact = [.. Store.Scan().OfType<FoundCheckpoint.Intact>().Select(found => found.Step)];
+            Assert.All(Enumerable.Range(1, 4), step => Assert.True(intact.Contains(step) || intact.Contains(step + 1), $"{file} takes {step} and {step + 1}"));
+            File.WriteAllBytes(file, whole);
+        }
     }
 
     [Fact]
