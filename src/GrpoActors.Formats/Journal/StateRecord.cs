@@ -56,6 +56,7 @@ internal static class StateRecord
         {
             to.Int64(point.Step);
             to.Digest(point.Policy);
+            Optional(to, point.Reference?.Steps);
         }
 
         Write(to, run.Progress);
@@ -93,7 +94,7 @@ internal static class StateRecord
         Counts = EventRecord.Counts(ref from),
         Watched = new SentinelHistory(Real(ref from, "smoothed reward"), Real(ref from, "best reward"), Real(ref from, "first length")),
         ReturnedTo = [.. Sorted(from.Array("returned to", sizeof(long), static (ref from) => from.Int64("step")), static step => step).Keys],
-        RollbackPoint = from.Flag("has rollback point") ? new RollbackPoint(from.Int64("rollback point"), from.Digest("policy")) : null,
+        RollbackPoint = from.Flag("has rollback point") ? new RollbackPoint(from.Int64("rollback point"), from.Digest("policy"), from.Flag("has reference") ? EventRecord.Policy(ref from) : null) : null,
         Progress = Progress(ref from),
         Stopped = from.Flag("is stopped") ? EventRecord.Stopped(ref from) : null,
     };

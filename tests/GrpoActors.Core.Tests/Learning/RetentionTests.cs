@@ -34,7 +34,7 @@ public sealed class RetentionTests
     [Fact]
     public void What_a_rollback_returns_to_or_returned_to_and_the_phase_s_first_stay()
     {
-        RunState run = At(20, 2, 4, 6, 9, 12, 15) with { PhaseStart = 2, RollbackPoint = new RollbackPoint(9, default), ReturnedTo = [6] };
+        RunState run = At(20, 2, 4, 6, 9, 12, 15) with { PhaseStart = 2, RollbackPoint = new RollbackPoint(9, default, null), ReturnedTo = [6] };
         Assert.Equal([4], Retired(run, Two));
         foreach (long needed in (long[])[2, 6, 9, 12, 15])
         {

@@ -222,7 +222,7 @@ public sealed class EventRecordTests
                 new Dictionary<long, Digest> { [700] = c, [701] = a }.ToImmutableSortedDictionary(),
                 new Evaluation(400, 223, 0.5575, b),
                 [new(650, "step-000650", a, b, c), new(700, "step-000700", b, c, a, 0.5575)],
-                new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), null, new(0.25, 0.75, 12.5), [600, 650], new(700, a),
+                new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), null, new(0.25, 0.75, 12.5), [600, 650], new(700, a, new PolicyVersion(690)),
                 new(1, 0.25, null, [0.5, 0.75], [0.875]), new(701, RunEnd.TooManyRollbacks, "kl above 10")))),
             ("training-stopped", new RunEvent.TrainingStopped(750, RunEnd.SentinelTripped, "the gradient norm is NaN")),
             ("run-ended", new RunEvent.RunEnded(1000, RunEnd.TooManyRollbacks)),
