@@ -16,7 +16,7 @@ public sealed class FrozenProcessTests(ITestOutputHelper output) : IDisposable
     public void Dispose() => scratch.Dispose();
 
     [Fact]
-    public void A_frozen_run_that_was_overtaken_stops_when_it_wakes_and_has_changed_nothing()
+    public async Task A_frozen_run_that_was_overtaken_stops_when_it_wakes_and_has_changed_nothing()
     {
         string runFile = TinyRunFile.Write(Directory.CreateDirectory(scratch["files"]).FullName);
         int trials = int.TryParse(Environment.GetEnvironmentVariable("GRPO_FREEZES"), NumberStyles.None, CultureInfo.InvariantCulture, out int asked) ? asked : 2;
@@ -54,7 +54,7 @@ public sealed class FrozenProcessTests(ITestOutputHelper output) : IDisposable
 
             if (frozen.ExitCode == 0) // it had come to its end before, or nobody could overtake it
             {
-                Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(result.GetAwaiter().GetResult())));
+                Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(await result)));
             }
             else
             {

@@ -111,7 +111,7 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
             objective = objective with { Kl = objective.Kl with { Coefficient = 0.04 } };
         }
 
-        if (watched) // everything that an objective carries from step to step, and rollbacks through it
+        if (flavour == 4) // everything that an objective carries from step to step, and rollbacks through it
         {
             objective = objective with { AdaptiveKl = new(Target: 0.01, Horizon: 100), AdaptiveEntropy = new(Target: 2), Reference = new(EverySteps: 3, Alpha: 0.5) };
         }
