@@ -404,10 +404,10 @@ public static unsafe partial class Attention
         }
     }
 
-    /// <summary>Decoding. An item is one key head of a run of neighbouring rows that share a prefix (at most <see cref="RowsPerItem"/> of them).</summary>
+    /// <summary>Decoding. An item is one key head of a run of neighbouring rows, at most <see cref="RowsPerItemMax"/>; those that share a prefix read it together.</summary>
     private readonly struct DecodeWork : ITeamWork
     {
-        private const int RowsPerItem = 16;
+        private const int RowsPerItemMax = 16;
 
         private readonly ThreadTeam _team;
         private readonly AttentionShape _shape;
@@ -416,7 +416,7 @@ public static unsafe partial class Attention
         private readonly KvRow* _rows;
         private readonly float* _o;
         private readonly nint _qStride;
-        private readonly int _count, _bands;
+        private readonly int _count, _bands, _rowsPerItem;
 
         public DecodeWork(ThreadTeam team, AttentionShape shape, float* q, nint qStride, float* cache, KvRow* rows, int count, float* o)
         {
@@ -425,7 +425,9 @@ public static unsafe partial class Attention
             _cache = cache;
             _rows = rows;
             _o = o;
-            _bands = (count + RowsPerItem - 1) / RowsPerItem;
+            // About four items a thread, at least a row each; a prefix that two threads need is read by both.
+            _rowsPerItem = Math.Clamp(count * shape.KvHeads / (4 * team.Threads), 1, RowsPerItemMax);
+            _bands = (count + _rowsPerItem - 1) / _rowsPerItem;
         }
 
         public int Items => _bands * _shape.KvHeads;
@@ -435,8 +437,8 @@ public static unsafe partial class Attention
         public void Run(int item, int worker)
         {
             int band = item / _shape.KvHeads, kvHead = item % _shape.KvHeads;
-            int end = Math.Min(_count, (band + 1) * RowsPerItem);
-            for (int from = band * RowsPerItem; from < end;)
+            int end = Math.Min(_count, (band + 1) * _rowsPerItem);
+            for (int from = band * _rowsPerItem; from < end;)
             {
                 int to = from + 1;
                 while (to < end && _rows[to].PrefixOffset == _rows[from].PrefixOffset && _rows[to].PrefixLength == _rows[from].PrefixLength)

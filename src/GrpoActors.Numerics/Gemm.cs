@@ -121,15 +121,22 @@ public static unsafe partial class Gemm
             throw new ArgumentException($"A matrix product needs {rows} rows of {width} at stride {stride}, but {name} has {length} elements.", name);
     }
 
-    /// <summary>Rows of x against the panels of a packed matrix. An item is a band of rows and a run of panels.</summary>
+    /// <summary>Rows of x against the panels of a packed matrix. An item is a band of rows and a run of columns.</summary>
+    /// <remarks>Weights come from memory once for all rows of a band, while the processor calculates.</remarks>
     private readonly struct PanelWork : ITeamWork
     {
+        private const int BandFloats = 131072; // half a megabyte of x stays in the second-level cache while the panels pass over it
+
+        private const int BlockInner = 64; // 16 KB of a panel
+
+        private const int RunUnit = 32; // columns: two cache lines
+
         private readonly float* _x;
         private readonly float* _y;
         private readonly nint _xStride, _yStride;
         private readonly PackedMatrix _w;
         private readonly bool _isForward, _accumulate;
-        private readonly int _tokens, _inner, _columns, _bandRows, _bands, _runColumns, _runs;
+        private readonly int _tokens, _inner, _columns, _bands, _runs;
 
         public PanelWork(float* x, nint xStride, PackedMatrix w, bool isForward, float* y, nint yStride, int tokens, bool accumulate, int threads)
         {
@@ -138,20 +145,14 @@ public static unsafe partial class Gemm
             (_xStride, _yStride, _w, _isForward, _tokens, _accumulate) = (xStride, yStride, w, isForward, tokens, accumulate);
             _inner = isForward ? w.Inputs : w.Outputs;
             _columns = isForward ? w.Outputs : w.Inputs;
-            // A band of x stays in the second-level cache (a quarter of a megabyte) while the panels pass over it.
-            int rows = Math.Clamp(65536 / _inner / GemmTile.Rows, 4, 32) * GemmTile.Rows;
-            int panels = (_columns + GemmTile.Columns - 1) / GemmTile.Columns;
-            if (threads > 1)
-                rows = Math.Min(rows, Math.Max(8, (tokens + (4 * threads * GemmTile.Rows) - 1) / (4 * threads * GemmTile.Rows)) * GemmTile.Rows);
-            _bandRows = rows;
+            int rows = Math.Clamp(BandFloats / _inner / GemmTile.Rows, 4, 32) * GemmTile.Rows;
             _bands = (tokens + rows - 1) / rows;
-            // About four items a thread, none below some 100,000 multiply-adds.
-            int wanted = threads == 1 ? 1 : Math.Clamp((4 * threads + _bands - 1) / Math.Max(_bands, 1), 1, panels);
+            // About four items a thread, two where the columns are few, none below some 100,000 multiply-adds.
+            int units = (_columns + RunUnit - 1) / RunUnit;
+            int wanted = (_bands * units >= 32 * threads ? 4 : 2) * threads;
             long flops = (long)tokens * _inner * _columns;
-            wanted = (int)Math.Clamp(flops / 100_000 / Math.Max(_bands, 1), 1, wanted);
-            int panelsPerRun = (panels + wanted - 1) / wanted;
-            _runColumns = panelsPerRun * GemmTile.Columns;
-            _runs = (panels + panelsPerRun - 1) / panelsPerRun;
+            int runs = threads == 1 || _bands == 0 ? 1 : (int)Math.Clamp(flops / 100_000 / _bands, 1, (wanted + _bands - 1) / _bands);
+            _runs = Math.Min(runs, units);
         }
 
         public int Items => _bands * _runs;
@@ -161,16 +162,49 @@ public static unsafe partial class Gemm
         public void Run(int item, int worker)
         {
             int band = item / _runs, run = item - band * _runs;
-            int rowStart = band * _bandRows, rowEnd = Math.Min(_tokens, rowStart + _bandRows);
-            int columnEnd = Math.Min(_columns, (run + 1) * _runColumns);
-            for (int column = run * _runColumns; column < columnEnd; column += GemmTile.Columns)
+            int rowStart = Part(_tokens, 1, band, _bands), rows = Part(_tokens, 1, band + 1, _bands) - rowStart;
+            int columnEnd = Part(_columns, RunUnit, run + 1, _runs);
+            for (int column = Part(_columns, RunUnit, run, _runs); column < columnEnd;)
             {
-                float* panel = _isForward ? _w.ForwardPanel(column, out int width) : _w.InputGradientPanel(column, out width);
-                int columns = Math.Min(GemmTile.Columns, _columns - column);
-                for (int row = rowStart; row < rowEnd; row += GemmTile.Rows)
-                    Tile(Math.Min(GemmTile.Rows, rowEnd - row), columns, _inner, _x + row * _xStride, _xStride, 1, panel, width, _y + row * _yStride + column, _yStride, _accumulate);
+                int panelStart = column & ~(GemmTile.Columns - 1), inPanel = column - panelStart;
+                float* panel = (_isForward ? _w.ForwardPanel(panelStart, out int width) : _w.InputGradientPanel(panelStart, out width)) + inPanel;
+                int columns = Math.Min(GemmTile.Columns - inPanel, columnEnd - column);
+                Panel(rowStart, rows, column, columns, panel, width);
+                column += columns;
             }
         }
+
+        /// <summary>All rows of a band against one panel, in tiles of nearly equal height.</summary>
+        /// <remarks>
+        /// The panel goes by in blocks that the first-level cache holds; the tiles of one block ask for the next block (after the last that of the next panel),
+        /// a part each. The accumulators wait in y meanwhile: the chain of an element stays one.
+        /// </remarks>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Panel(int rowStart, int rows, int column, int columns, float* panel, int width)
+        {
+            int tiles = (rows + GemmTile.Rows - 1) / GemmTile.Rows, lines = tiles >= 4 ? 1 : tiles >= 2 ? 2 : 4, parts = 4 / lines;
+            for (int start = 0; start < _inner; start += BlockInner)
+            {
+                int inner = Math.Min(BlockInner, _inner - start);
+                float* b = panel + ((nint)start * width);
+                for (int tile = 0; tile < tiles; tile++)
+                {
+                    int first = rows * tile / tiles, count = (rows * (tile + 1) / tiles) - first;
+                    float* x = _x + ((rowStart + first) * _xStride) + start, y = _y + ((rowStart + first) * _yStride) + column;
+                    bool continues = start > 0 || _accumulate;
+                    int part = tile * parts / tiles;
+                    bool asks = columns == GemmTile.Columns && (tile == 0 || part != (tile - 1) * parts / tiles);
+                    if (asks)
+                        GemmTile.RunAhead(count, inner, x, _xStride, 1, b, width, y, _yStride, continues, b + ((nint)(BlockInner + (part * BlockInner / parts)) * GemmTile.Columns), lines);
+                    else
+                        Tile(count, columns, inner, x, _xStride, 1, b, width, y, _yStride, continues);
+                }
+            }
+        }
+
+        /// <summary>Where part <paramref name="index"/> of <paramref name="count"/> nearly equal parts begins, in whole units.</summary>
+        private static int Part(int length, int unit, int index, int count)
+            => (int)Math.Min(length, (((long)length + unit - 1) / unit * index / count) * unit);
     }
 
     /// <summary>dyᵀ x. An item is a band of outputs against a run of panels of 64 inputs; it goes through the tokens in blocks and copies its columns of dy and x, block by block, to where they touch.</summary>

@@ -11,6 +11,8 @@ internal interface ICount
     static abstract int Value { get; }
 }
 
+internal readonly struct Count0 : ICount { public static int Value => 0; }
+
 internal readonly struct Count1 : ICount { public static int Value => 1; }
 
 internal readonly struct Count2 : ICount { public static int Value => 2; }
@@ -50,6 +52,36 @@ internal static unsafe partial class GemmTile
         }
     }
 
+    /// <summary>A tile of 64 columns that asks for memory before it is needed: at each k, so many cache lines (1, 2 or 4) at <paramref name="ahead"/> + k bK.</summary>
+    public static void RunAhead(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, int lines)
+    {
+        if (!Avx512F.IsSupported)
+        {
+            Run<Count4>(rows, k, a, aRow, aK, b, bK, c, cRow, continues);
+            return;
+        }
+        switch (lines)
+        {
+            case 1: RunAhead<Count1>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            case 2: RunAhead<Count2>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            default: RunAhead<Count4>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+        }
+    }
+
+    private static void RunAhead<TLines>(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead)
+        where TLines : struct, ICount
+    {
+        switch (rows)
+        {
+            case 1: Wide<Count1, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            case 2: Wide<Count2, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            case 3: Wide<Count3, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            case 4: Wide<Count4, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            case 5: Wide<Count5, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+            default: Wide<Count6, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
+        }
+    }
+
     private static void Run<TVectors>(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
         where TVectors : struct, ICount
     {
@@ -70,7 +102,7 @@ internal static unsafe partial class GemmTile
         where TVectors : struct, ICount
     {
         if (Avx512F.IsSupported)
-            Wide<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
+            Wide<TRows, TVectors, Count0>(k, a, aRow, aK, b, bK, c, cRow, continues, null);
         else if (Fma.IsSupported)
             Middle<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
         else
@@ -80,11 +112,12 @@ internal static unsafe partial class GemmTile
 
     /// <summary>512 bits: all columns at once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Wide<TRows, TVectors>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
+    private static void Wide<TRows, TVectors, TLines>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead)
         where TRows : struct, ICount
         where TVectors : struct, ICount
+        where TLines : struct, ICount
     {
-        float* aAt = a, bAt = b, cAt = c;
+        float* aAt = a, bAt = b, cAt = c, aheadAt = ahead;
         Vector512<float> r0v0 = default, r0v1 = default, r0v2 = default, r0v3 = default;
         Vector512<float> r1v0 = default, r1v1 = default, r1v2 = default, r1v3 = default;
         Vector512<float> r2v0 = default, r2v1 = default, r2v2 = default, r2v3 = default;
@@ -120,6 +153,10 @@ internal static unsafe partial class GemmTile
         }
         for (nint i = 0; i < k; i++)
         {
+            if (TLines.Value > 0) Sse.Prefetch1(aheadAt);
+            if (TLines.Value > 1) Sse.Prefetch1(aheadAt + 16);
+            if (TLines.Value > 2) Sse.Prefetch1(aheadAt + 32);
+            if (TLines.Value > 3) Sse.Prefetch1(aheadAt + 48);
             Vector512<float> b0 = Vector512.Load(bAt + 0);
             Vector512<float> b1 = TVectors.Value > 1 ? Vector512.Load(bAt + 16) : default;
             Vector512<float> b2 = TVectors.Value > 2 ? Vector512.Load(bAt + 32) : default;
@@ -173,6 +210,7 @@ internal static unsafe partial class GemmTile
             }
             aAt += aK;
             bAt += bK;
+            if (TLines.Value > 0) aheadAt += 16 * TLines.Value;
         }
         r0v0.Store(cAt + 0 * cRow + 0);
         if (TVectors.Value > 1) r0v1.Store(cAt + 0 * cRow + 16);

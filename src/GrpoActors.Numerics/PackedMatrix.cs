@@ -123,15 +123,15 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     private static float* Allocated(nuint floats)
     {
-        float* memory = (float*)NativeMemory.AlignedAlloc(floats * sizeof(float), 64);
+        float* memory = HugePages.Allocate(floats * sizeof(float));
         NativeMemory.Clear(memory, floats * sizeof(float));
         return memory;
     }
 
     private void Free()
     {
-        NativeMemory.AlignedFree(_forward);
-        NativeMemory.AlignedFree(_inputGradient);
+        HugePages.Free(_forward);
+        HugePages.Free(_inputGradient);
         _forward = null;
         _inputGradient = null;
     }

@@ -6,7 +6,8 @@ namespace GrpoActors.Benchmarks;
 
 /// <param name="Threads">Threads of every team.</param>
 /// <param name="Runs">Each figure is the median of so many.</param>
-internal sealed record Settings(int Threads, int Runs);
+/// <param name="Parsed">Where a command finds its own options.</param>
+internal sealed record Settings(int Threads, int Runs, ParseResult Parsed);
 
 /// <summary>A command with the options that all benchmarks share.</summary>
 internal sealed class Benchmark : Command
@@ -14,7 +15,7 @@ internal sealed class Benchmark : Command
     /// <summary>Below this a core with 512-bit vectors was disturbed: a weak peak would flatter every share.</summary>
     private const double CredibleFlopsPerCore = 180e9, UsualFlopsPerCore = 190e9;
 
-    public Benchmark(string name, string description, Action<Settings, Report> run)
+    public Benchmark(string name, string description, Action<Settings, Report> run, params Option[] options)
         : base(name, description)
     {
         var threads = new Option<int>("--threads") { Description = "Threads of a team.", HelpName = "N", DefaultValueFactory = _ => Environment.ProcessorCount };
@@ -23,10 +24,15 @@ internal sealed class Benchmark : Command
         Add(threads);
         Add(runs);
         Add(json);
+        foreach (Option option in options)
+        {
+            Add(option);
+        }
+
         SetAction(parsed =>
         {
             var report = new Report(name);
-            run(new Settings(Math.Max(1, parsed.GetValue(threads)), Math.Max(1, parsed.GetValue(runs))), report);
+            run(new Settings(Math.Max(1, parsed.GetValue(threads)), Math.Max(1, parsed.GetValue(runs)), parsed), report);
             if (parsed.GetValue(json))
             {
                 report.WriteJson(parsed.InvocationConfiguration.Output);

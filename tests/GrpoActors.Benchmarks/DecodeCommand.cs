@@ -8,15 +8,20 @@ namespace GrpoActors.Benchmarks;
 /// <summary><c>decode</c>: tokens drawn a second at SmolLM2-135M's shape.</summary>
 internal static class DecodeCommand
 {
-    private const int PromptTokens = 80, NewTokens = 96, GroupSize = 8;
+    private const int PromptTokens = 80, GroupSize = 8;
+
+    private static readonly Option<int[]> Batches = new("--batch") { Description = "Rows decoded side by side.", HelpName = "N", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 8, 32] };
+
+    private static readonly Option<int> NewTokens = new("--new-tokens") { Description = "Positions that are decoded.", HelpName = "N", DefaultValueFactory = _ => 96 };
 
     public static Command Build() => new Benchmark(
         "decode",
-        $"Decodes {NewTokens} tokens after prompts of {PromptTokens} in groups of {GroupSize} at SmolLM2-135M's shape, for batches of 1, 8 and 32; and prefills prompts. Limit: max((weights + keys and values) / bandwidth, operations / peak).",
-        Run);
+        $"Decodes after prompts of {PromptTokens} in groups of {GroupSize} at SmolLM2-135M's shape; and prefills prompts. Limit: max((weights + keys and values) / bandwidth, operations / peak).",
+        Run, Batches, NewTokens);
 
     private static void Run(Settings settings, Report report)
     {
+        int newTokens = settings.Parsed.GetValue(NewTokens);
         Limits limits = Benchmark.MeasureLimits(settings.Threads, report);
         ModelSpec spec = Models.SmolLM2;
         var work = new Work(spec);
@@ -25,11 +30,11 @@ internal static class DecodeCommand
         sampler.Load(Models.Weights(spec));
         Timing prefill = ModelPace.Prefill(sampler, spec, 8, PromptTokens, settings.Runs);
         report.Add(new Row($"prefill of 8 x {PromptTokens}", 8 * PromptTokens / prefill.Seconds, "tokens/s", 8 * PromptTokens / work.PrefillSeconds(limits, 8, PromptTokens)));
-        foreach (int rows in new[] { 1, 8, 32 })
+        foreach (int rows in settings.Parsed.GetValue(Batches)!)
         {
-            Timing timing = ModelPace.Decode(sampler, spec, rows, GroupSize, PromptTokens, NewTokens, settings.Runs);
-            int steps = NewTokens - 1, prompts = Math.Max(1, rows / GroupSize);
-            double bound = work.DecodeSeconds(limits, rows, prompts, PromptTokens, ownTokens: NewTokens / 2.0);
+            Timing timing = ModelPace.Decode(sampler, spec, rows, GroupSize, PromptTokens, newTokens, settings.Runs);
+            int steps = newTokens - 1, prompts = Math.Max(1, rows / GroupSize);
+            double bound = work.DecodeSeconds(limits, rows, prompts, PromptTokens, ownTokens: newTokens / 2.0);
             report.Add(new Row($"decode, batch {rows}", rows * steps / timing.Seconds, "tokens/s", rows / bound, timing.BytesAllocated));
         }
     }

@@ -73,7 +73,10 @@ internal static class KernelsCommand
             float[] x_TD = Numbers((long)_tokens * d), y_TD = new float[_tokens * d], weight_D = Numbers(d), dweight_D = new float[d], invRms_T = new float[_tokens];
             Move("rms norm forward", 2L * _tokens * d, () => RmsNorm.Forward(x_TD, weight_D, 1e-5f, y_TD, invRms_T, team));
             Move("rms norm backward", 4L * _tokens * d, () => RmsNorm.Backward(x_TD, weight_D, invRms_T, x_TD, y_TD, dweight_D, accumulate: true, team));
-            float[] qkv_TE = Numbers((long)_tokens * _qkv), cos = Numbers((long)sequenceTokens * spec.HeadDim / 2), sin = Numbers((long)sequenceTokens * spec.HeadDim / 2);
+            float[] qkv_TE = Numbers((long)_tokens * _qkv), cos = new float[sequenceTokens * spec.HeadDim / 2], sin = new float[sequenceTokens * spec.HeadDim / 2];
+            double[] inverse_N2 = new double[spec.HeadDim / 2];
+            RotaryFrequencies.Default(spec.Rope.Theta, inverse_N2);
+            Rope.Tables(inverse_N2, 1, cos, sin);
             int[] position_T = [.. Enumerable.Range(0, _tokens).Select(token => token % sequenceTokens)];
             Move("rope", 2L * _tokens * (_q + _kv), () => Rope.Forward(qkv_TE, _qkv, spec.Heads + spec.KeyValueHeads, spec.HeadDim, position_T, cos, sin, team));
             float[] gateUp_T2F = Numbers(2L * _tokens * f), y_TF = Numbers((long)_tokens * f), dGateUp_T2F = new float[2 * _tokens * f];

@@ -11,5 +11,7 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     CoefficientsCommand.Build(),
     AppendsCommand.Build(),
     RestartCommand.Build(),
+    ScalingCommand.Build(),
+    LoadingCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -23,6 +23,7 @@ internal static class Root
         ExportCommand.Build(),
         PullCommand.Build(signals),
         PlotCommand.Build(),
+        BenchCommand.Build(),
     };
 
     /// <summary>For example <c>grpo config show</c>.</summary>

@@ -16,9 +16,7 @@ namespace GrpoActors.Engine.Cpu;
 /// </remarks>
 internal sealed class Decoder : IDisposable
 {
-    private const int DrawsPerItem = 16;
-
-    private const int StoresPerItem = 16;
+    private const int StoresPerItem = 8;
 
     private const int LogitFloatsMax = 1 << 22;
 
@@ -212,7 +210,7 @@ internal sealed class Decoder : IDisposable
             int count = Math.Min(chunkRows, open - start);
             Gemm.Forward(normed_MD.Slice(start * d, count * d), _packed.Head, _logits.AtLeast(count, vocabulary), _layers.Team);
             var work = new DrawWork(this, start, count);
-            _layers.Team.Run((count + DrawsPerItem - 1) / DrawsPerItem, ref work);
+            _layers.Team.Run(count, ref work);
         }
     }
 
@@ -220,10 +218,8 @@ internal sealed class Decoder : IDisposable
     {
         public void Run(int item, int worker)
         {
-            for (int i = item * DrawsPerItem; i < Math.Min(count, (item + 1) * DrawsPerItem); i++)
-            {
-                decoder.DrawFor(decoder._open[start + i], decoder._logits.AtLeast(count, decoder._spec.VocabularySize).Slice(i * decoder._spec.VocabularySize, decoder._spec.VocabularySize), worker);
-            }
+            int vocabulary = decoder._spec.VocabularySize;
+            decoder.DrawFor(decoder._open[start + item], decoder._logits.AtLeast(count, vocabulary).Slice(item * vocabulary, vocabulary), worker);
         }
     }
 

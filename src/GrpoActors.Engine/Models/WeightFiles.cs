@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using GrpoActors.Core;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Formats.Safetensors;
@@ -13,27 +14,50 @@ public static class WeightFiles
     {
         var layout = new ModelLayout(spec);
         var weights = new ParameterSet(layout);
-        foreach (TensorLayout tensor in layout.Tensors)
+        IReadOnlyList<NamedTensor> tensors = weights.Named();
+        using var converted = new BlockingCollection<NamedTensor>();
+        // The hash takes as long as the conversion: each tensor is hashed while those after it are converted.
+        Task<Digest> digest = Task.Run(() => WeightsDigest.OfOrdered(converted.GetConsumingEnumerable()));
+        try
         {
-            TensorEntry found = files.Find(tensor.Name)
-                ?? throw new SafetensorsFormatException(files.Path, $"there is no tensor '{tensor.Name}', which the model's config.json calls for.");
-            if (!found.Shape.AsSpan().SequenceEqual(tensor.Shape))
+            for (int i = 0; i < tensors.Count; i++)
             {
-                throw new SafetensorsFormatException(files.Path, $"tensor '{tensor.Name}' has shape {found.ShapeText}, and the model's config.json calls for [{string.Join(", ", tensor.Shape)}].");
+                Convert(files, layout.Tensors[i], tensors[i].Values.Span);
+                converted.Add(tensors[i]);
             }
 
-            files.ReadFloat32(found, weights[tensor]);
-            files.RefuseNotFinite(tensor.Name, weights[tensor]);
+            RefuseUnknown(files, layout);
+        }
+        finally
+        {
+            converted.CompleteAdding();
+            digest.Wait();
         }
 
+        return new PolicyWeights(new PolicyVersion(0), digest.Result, tensors);
+    }
+
+    private static void Convert(ITensorFiles files, TensorLayout tensor, Span<float> values)
+    {
+        TensorEntry found = files.Find(tensor.Name)
+            ?? throw new SafetensorsFormatException(files.Path, $"there is no tensor '{tensor.Name}', which the model's config.json calls for.");
+        if (!found.Shape.AsSpan().SequenceEqual(tensor.Shape))
+        {
+            throw new SafetensorsFormatException(files.Path, $"tensor '{tensor.Name}' has shape {found.ShapeText}, and the model's config.json calls for [{string.Join(", ", tensor.Shape)}].");
+        }
+
+        files.ReadFloat32(found, values);
+        files.RefuseNotFinite(tensor.Name, values);
+    }
+
+    private static void RefuseUnknown(ITensorFiles files, ModelLayout layout)
+    {
+        ModelSpec spec = layout.Spec;
         var known = layout.Tensors.Select(tensor => tensor.Name).ToHashSet(StringComparer.Ordinal);
         if (files.Tensors.FirstOrDefault(tensor => !known.Contains(tensor.Name) && !FollowsFromTheRest(tensor.Name, spec)) is { } unknown)
         {
             throw new SafetensorsFormatException(files.Path, $"tensor '{unknown.Name}' {unknown.ShapeText} is no part of a {spec.ModelType} model with this config.json; leaving it out would change the model.");
         }
-
-        IReadOnlyList<NamedTensor> tensors = weights.Named();
-        return new PolicyWeights(new PolicyVersion(0), WeightsDigest.Of(tensors), tensors);
     }
 
     private static bool FollowsFromTheRest(string name, ModelSpec spec)

@@ -11,7 +11,10 @@ public static class WeightsDigest
 {
     /// <summary>SHA-256 over the tensors in ordinal order of names: name in UTF-8, a zero byte, dimensions as int64, values as float32, all little-endian.</summary>
     /// <param name="tensors">In any order; names differ.</param>
-    public static Digest Of(IEnumerable<NamedTensor> tensors)
+    public static Digest Of(IEnumerable<NamedTensor> tensors) => OfOrdered(tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal));
+
+    /// <summary>The same of tensors that come in ordinal order of names, each taken as it comes.</summary>
+    internal static Digest OfOrdered(IEnumerable<NamedTensor> tensors)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(sha, tensors);
@@ -22,14 +25,14 @@ public static class WeightsDigest
     public static Digest OfOptimizer(TrainerState state)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Append(sha, state.Moments);
+        Append(sha, state.Moments.OrderBy(tensor => tensor.Name, StringComparer.Ordinal));
         AppendInt64(sha, state.OptimizerSteps);
         return Finish(sha);
     }
 
     private static void Append(IncrementalHash sha, IEnumerable<NamedTensor> tensors)
     {
-        foreach (NamedTensor tensor in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
+        foreach (NamedTensor tensor in tensors)
         {
             sha.AppendData(Encoding.UTF8.GetBytes(tensor.Name));
             sha.AppendData([0]);
