@@ -14,7 +14,7 @@ namespace GrpoActors.Core.Objectives;
 public sealed record ReplayedCase(string Case, double? Loss, double? Gradient, double? Metrics, string? WorstMetric, double? Advantages)
 {
     /// <summary>The largest of the four.</summary>
-    public double Largest => new[] { Loss, Gradient, Metrics, Advantages }.Max(x => x ?? 0);
+    public double Largest => new[] { Loss, Gradient, Metrics, Advantages }.Max(x => x is double difference ? double.IsNaN(difference) ? double.PositiveInfinity : difference : 0);
 }
 
 /// <summary>A replayed dump.</summary>

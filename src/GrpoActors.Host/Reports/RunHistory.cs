@@ -1,3 +1,4 @@
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 
@@ -18,7 +19,8 @@ internal sealed class RunHistory
         return new RunResult(
             folder, state.Ended?.Reason, past.Steps, elapsed.TotalSeconds, past.AccuracyBefore, past.AccuracyAfter,
             past.FirstRewards.IsEmpty ? null : past.FirstRewards.Average(), past.LastRewards.IsEmpty ? null : past.LastRewards.Average(),
-            state.Counts.TokensSampled, state.Counts.TokensTrained, state.Counts.OutcomesByTiming, engine.Exact, engine.VectorBits, engine.Fma,
+            state.Counts.TokensSampled, state.Counts.TokensTrained, state.Counts.OutcomesByTiming,
+            engine.Exact && state.Plan.Order.Kind == OrderKind.Canonical && state.Counts.OutcomesByTiming == 0, engine.VectorBits, engine.Fma,
             last?.WeightsSha256 ?? state.Plan.StartingWeights, last?.OptimizerSha256 ?? default, state.Chain, state.Stopped?.Reason);
     }
 }

@@ -13,7 +13,7 @@ namespace GrpoActors.Host.Reports;
 /// <param name="RewardFirst">Mean reward of the first ten grpo steps.</param>
 /// <param name="RewardLast">Mean reward of the last ten grpo steps.</param>
 /// <param name="OutcomesByTiming">Scorer calls that ran out of time: above 0, a repeated run may differ.</param>
-/// <param name="Exact">The same run file gives the same bits on every machine.</param>
+/// <param name="Exact">The same run file gives the same bits on every machine: the engine is exact, the order canonical, and no outcome came from timing.</param>
 /// <param name="VectorBits">Width of the vector instructions in use; results do not depend on it.</param>
 /// <param name="Fma">Whether the processor fuses multiply-add; results do not depend on it.</param>
 /// <param name="Reason">What a sentinel saw when it ended the run, as one clause; null where none did.</param>

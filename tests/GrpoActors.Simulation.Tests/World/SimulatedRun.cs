@@ -131,7 +131,15 @@ internal sealed class SimulatedRun
                 Arm(fault);
             }
 
-            act();
+            try
+            {
+                act();
+            }
+            catch (ProcessKilled)
+            {
+                // By the power, in the middle of a change to the disk; who cut it starts everything again.
+            }
+
             TimeSpan idleSince = lastProgress > quietUntil ? lastProgress : quietUntil;
             if (Now - idleSince > ProgressBound)
             {
