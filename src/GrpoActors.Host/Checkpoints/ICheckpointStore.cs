@@ -24,6 +24,15 @@ public interface ICheckpointStore
 
     /// <summary>Deletes the checkpoint of this step, if there is one. Only after the append that retires it.</summary>
     void Retire(long step);
+
+    /// <summary>Deletes what is older than the newest of these and not among them. Only after the append that retires it; a second time it finds nothing.</summary>
+    void RetireAllBut(IReadOnlyCollection<long> kept)
+    {
+        foreach (long step in Steps().Where(step => kept.Count > 0 && step < kept.Max() && !kept.Contains(step)))
+        {
+            Retire(step);
+        }
+    }
 }
 
 /// <summary>Where in the run a checkpoint stands.</summary>

@@ -29,7 +29,11 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
         var history = new RunHistory();
         var recovery = Recovery.Fold(setup.Plan.Identity, journals.OpenForReading, checkpoints, acceptLostTail, Tell, log);
         projections.Recovered();
-        if (recovery.Run.Ended is null)
+        if (recovery.Run.Ended is not null)
+        {
+            Settle(recovery.Run);
+        }
+        else
         {
             Channel<StepReport> reports = Channel.CreateUnbounded<StepReport>();
             var reporter = new StepReporter(setup.Plan.Identity, time);
@@ -97,6 +101,8 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
                 await loop.RunAsync(cancellation);
             }
 
+            Settle(loop.Run);
+
             void Committed(FoldedEvent e)
             {
                 report(e);
@@ -109,6 +115,19 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
         finally
         {
             reports.TryComplete();
+        }
+    }
+
+    /// <summary>The trainer may have been stopped, or have died, before it deleted what the last append retired; nobody comes after it to ask again.</summary>
+    private void Settle(RunState ended)
+    {
+        try
+        {
+            checkpoints.RetireAllBut([.. ended.Checkpoints.Select(checkpoint => checkpoint.Step)]);
+        }
+        catch (StorageException failure)
+        {
+            log.LogWarning("{Reason} The run is complete without it", failure.Message);
         }
     }
 

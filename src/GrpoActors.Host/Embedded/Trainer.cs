@@ -69,7 +69,7 @@ internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStor
                 tripped = null;
                 break;
             case Effect.RetireCheckpoints x:
-                Retire(x.Kept);
+                checkpoints.RetireAllBut(x.Kept);
                 break;
             case Effect.PublishVersion x when weights.Has(x.Version):
                 post(new Command.VersionPublished(x.Version));
@@ -121,14 +121,6 @@ internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStor
             log.LogWarning("Step {Step} cannot be trained: {Reason}", step, failure.Message);
             tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
             post(tripped);
-        }
-    }
-
-    private void Retire(ImmutableArray<long> kept)
-    {
-        foreach (long step in checkpoints.Steps().Where(step => step < kept.Max() && !kept.Contains(step)))
-        {
-            checkpoints.Retire(step);
         }
     }
 

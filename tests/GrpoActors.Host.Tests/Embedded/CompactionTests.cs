@@ -34,7 +34,7 @@ public sealed class CompactionTests : IDisposable
         Outcome expected = await whole.Train();
         foreach (int until in (int[])[3, 5, 6, 8, 9])
         {
-            await StopAfter(until);
+            await tiny.StopAfter(until);
         }
 
         Outcome outcome = await tiny.Train();
@@ -89,7 +89,7 @@ public sealed class CompactionTests : IDisposable
     [Fact]
     public async Task Where_no_checkpoint_is_whole_a_compacted_run_stops_with_a_sentence()
     {
-        await StopAfter(8);
+        await tiny.StopAfter(8);
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
         Assert.StartsWith("No checkpoint of step", failure.Message, StringComparison.Ordinal);
@@ -128,12 +128,4 @@ public sealed class CompactionTests : IDisposable
         using IJournalReader reader = new SqliteJournalProvider(Path.Combine(run.Folder, "journal.db")).OpenForReading();
         return JournalAudit.Run(reader, run.Plan().Identity, PlanIdentity.IdentityDigest(run.Plan().Identity));
     }
-
-    private async Task StopAfter(int step) => await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((report, stop) =>
-    {
-        if (report.RunStep >= step)
-        {
-            stop.Cancel();
-        }
-    }));
 }

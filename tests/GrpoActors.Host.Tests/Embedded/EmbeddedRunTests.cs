@@ -91,14 +91,7 @@ public sealed class EmbeddedRunTests : IDisposable
         int reported = 0;
         foreach (int until in new[] { 1, 3, 4, 6 })
         {
-            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((step, stop) =>
-            {
-                reported++;
-                if (step.RunStep >= until)
-                {
-                    stop.Cancel();
-                }
-            }));
+            reported += await tiny.StopAfter(until);
             Assert.Equal(0, engine!.Open);
         }
 
@@ -175,13 +168,7 @@ public sealed class EmbeddedRunTests : IDisposable
         }
 
         string expected = (await undisturbed.Train()).Hashes;
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((step, stop) =>
-        {
-            if (step.RunStep == 8)
-            {
-                stop.Cancel();
-            }
-        }));
+        await tiny.StopAfter(8);
         Assert.Equal(expected, (await tiny.Train()).Hashes);
     }
 

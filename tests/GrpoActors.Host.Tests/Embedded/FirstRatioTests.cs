@@ -71,13 +71,7 @@ public sealed class FirstRatioTests : IDisposable
     [Fact]
     public async Task A_run_that_replays_the_flipped_bit_stops_and_names_the_step()
     {
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((step, stop) =>
-        {
-            if (step.RunStep == Flipped + 1)
-            {
-                stop.Cancel();
-            }
-        }));
+        await tiny.StopAfter(Flipped + 1);
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
         await tiny.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(tiny.Events(), 18)));
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());

@@ -44,7 +44,7 @@ public sealed class RecoveryTests : IDisposable
         var refused = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
         Assert.Contains("--accept-lost-tail", refused.Message, StringComparison.Ordinal);
         tiny.AcceptLostTail = true;
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((_, stop) => stop.Cancel()));
+        await tiny.StopAfter(1);
         tiny.AcceptLostTail = false;
         Outcome outcome = await tiny.Train();
         Assert.Equal(7, outcome.Steps[^1].RunStep);
@@ -55,7 +55,7 @@ public sealed class RecoveryTests : IDisposable
     {
         using var undisturbed = new TinyRun();
         string expected = (await undisturbed.Train()).Hashes;
-        await StopAfter(step: 6);
+        await tiny.StopAfter(6);
         string newest = Directory.GetDirectories(tiny.CheckpointFolder, "step-*").Order(StringComparer.Ordinal).Last();
         string weights = Path.Combine(newest, "weights.safetensors");
         byte[] bytes = File.ReadAllBytes(weights);
@@ -70,7 +70,7 @@ public sealed class RecoveryTests : IDisposable
     {
         using var undisturbed = new TinyRun();
         string expected = (await undisturbed.Train()).Hashes;
-        await StopAfter(step: 5);
+        await tiny.StopAfter(5);
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
         Outcome again = await tiny.Train();
         Assert.Equal(expected, again.Hashes);
@@ -93,7 +93,7 @@ public sealed class RecoveryTests : IDisposable
     [Fact]
     public async Task An_update_that_replays_to_other_bits_stops_the_run_and_names_the_step()
     {
-        await StopAfter(step: 6);
+        await tiny.StopAfter(6);
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
         List<RunEvent> events = tiny.Events();
         int at = events.FindIndex(e => e is RunEvent.StepCommitted { Inputs.Step: 1 });
@@ -115,14 +115,6 @@ public sealed class RecoveryTests : IDisposable
         var damaged = await Assert.ThrowsAsync<JournalDamagedException>(() => tiny.Train());
         Assert.Contains("cannot follow the one before it", damaged.Message, StringComparison.Ordinal);
     }
-
-    private async Task StopAfter(int step) => await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tiny.Train((report, stop) =>
-    {
-        if (report.RunStep == step)
-        {
-            stop.Cancel();
-        }
-    }));
 
     /// <summary>Everything after this many committed steps is gone from the journal; checkpoints stay.</summary>
     private async Task LoseTheTail(int step)

@@ -83,7 +83,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
                 diagnosed.TrySetResult();
             }
         };
-        Task<Outcome> run = Task.Run(() => tiny.Train((step, _) =>
+        Task<Outcome> run = Task.Run(() => tiny.Train(step =>
         {
             if (stall.Replaced && step.RunStep == 7)
             {

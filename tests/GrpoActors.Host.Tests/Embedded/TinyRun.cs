@@ -13,6 +13,7 @@ using GrpoActors.Host.Reports;
 using GrpoActors.Host.RunFolders;
 using GrpoActors.Rewards;
 using Microsoft.Extensions.Logging;
+using Xunit;
 
 namespace GrpoActors.Host.Tests.Embedded;
 
@@ -54,21 +55,18 @@ internal sealed class TinyRun : IDisposable
 
     public void Dispose() => temporary.Dispose();
 
-    /// <summary>A start of this process: to the end, or until <paramref name="onStep"/> cancels or an exception ends it.</summary>
-    public async Task<Outcome> Train(Action<StepReport, CancellationTokenSource>? onStep = null)
-    {
-        using RunSetup setup = Setup();
-        using RunFolder folder = RunFolder.Open(Folder);
-        using var stop = new CancellationTokenSource();
-        EmbeddedRun run = Run(setup, folder);
-        var steps = new List<StepReport>();
-        await foreach (StepReport step in run.TrainAsync(stop.Token))
-        {
-            steps.Add(step);
-            onStep?.Invoke(step, stop);
-        }
+    /// <summary>A start of this process: to the end, or until an exception ends it.</summary>
+    public Task<Outcome> Train(Action<StepReport>? onStep = null) => Train(Run, onStep, CancellationToken.None);
 
-        return new Outcome(run.Result!, steps);
+    /// <summary>A start of this process that is cancelled as soon as this step, counted through the whole run from 1, or a later one is durable.</summary>
+    /// <returns>The steps it reported.</returns>
+    public async Task<int> StopAfter(long runStep)
+    {
+        using var stop = new CancellationTokenSource();
+        int reported = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Train(
+            (setup, folder) => Run(setup, folder, new StoppingJournals(new SqliteJournalProvider(folder.Journal), runStep, stop)), _ => reported++, stop.Token));
+        return reported;
     }
 
     public void AddPhase(string json) => File.WriteAllText(
@@ -93,8 +91,7 @@ internal sealed class TinyRun : IDisposable
         return RunComposition.Plan(options, Rewards).PlanOrThrow();
     }
 
-    public EmbeddedRun Run(RunSetup setup, RunFolder folder) => new(
-        setup, folder, new SqliteJournalProvider(folder.Journal), new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints), Time, Log, CrashPoints, AcceptLostTail);
+    public EmbeddedRun Run(RunSetup setup, RunFolder folder) => Run(setup, folder, new SqliteJournalProvider(folder.Journal));
 
     public List<RunEvent> Events()
     {
@@ -112,6 +109,24 @@ internal sealed class TinyRun : IDisposable
 
         await using IJournal journal = new SqliteJournalProvider(Path.Combine(Folder, "journal.db")).OpenForWriting();
         await journal.AppendAsync(0, events, CancellationToken.None);
+    }
+
+    private EmbeddedRun Run(RunSetup setup, RunFolder folder, IJournalProvider journals) => new(
+        setup, folder, journals, new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints), Time, Log, CrashPoints, AcceptLostTail);
+
+    private async Task<Outcome> Train(Func<RunSetup, RunFolder, EmbeddedRun> start, Action<StepReport>? onStep, CancellationToken stop)
+    {
+        using RunSetup setup = Setup();
+        using RunFolder folder = RunFolder.Open(Folder);
+        EmbeddedRun run = start(setup, folder);
+        var steps = new List<StepReport>();
+        await foreach (StepReport step in run.TrainAsync(stop))
+        {
+            steps.Add(step);
+            onStep?.Invoke(step);
+        }
+
+        return new Outcome(run.Result!, steps);
     }
 
     private static IEnumerable<(string Prompt, string Answer)> Problems(int first, int count) =>

@@ -164,11 +164,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
                 tripped = null;
                 return [];
             case Effect.RetireCheckpoints x:
-                foreach (long step in checkpoints!.Steps().Where(step => step < x.Kept.Max() && !x.Kept.Contains(step)))
-                {
-                    checkpoints.Retire(step);
-                }
-
+                checkpoints!.RetireAllBut(x.Kept);
                 return [];
             case Effect.PublishVersion x when published.ContainsKey(x.Version.Steps):
                 return [new Command.VersionPublished(x.Version)];
