@@ -9,7 +9,8 @@ namespace GrpoActors.Host.Embedded;
 /// The one thread that decides. Takes commands from the mailbox, lets the stages decide, appends what they decided, and only then runs the effects.
 /// </summary>
 /// <remarks>
-/// Commands that wait together share one transaction. A failed append ends the loop: whoever starts next recovers by folding.
+/// Commands that wait together share one transaction, and records that let nobody go on (scored completions of a batch that lacks others) wait a moment for
+/// company: they cost no flush of their own. A failed append ends the loop: whoever starts next recovers by folding.
 /// <code>
 ///   mailbox -> decide, decide, ... -> check -> append (durable) -> observers -> effects -> mailbox
 /// </code>
@@ -17,12 +18,16 @@ namespace GrpoActors.Host.Embedded;
 /// <param name="check">Asked of each event before it is appended; throws if it must never become durable.</param>
 /// <param name="committed">Told of each event once it is durable.</param>
 internal sealed class DecisionLoop(
-    Pipeline start, IJournal journal, Action<FoldedEvent> check, Action<FoldedEvent> committed, Action<Effect> run, ILogger log)
+    Pipeline start, IJournal journal, Action<FoldedEvent> check, Action<FoldedEvent> committed, Action<Effect> run, TimeProvider time, ILogger log)
 {
     private const int CommandsPerTransactionMax = 256;
 
+    /// <summary>What a crash may cost at most beyond the flush itself: small beside a step, long beside a flush.</summary>
+    private static readonly TimeSpan Company = TimeSpan.FromMilliseconds(20);
+
     private readonly Channel<Command> mailbox = Channel.CreateUnbounded<Command>(new UnboundedChannelOptions { SingleReader = true });
     private volatile Pipeline pipeline = start; // read by supervisors
+    private Task<bool>? arrival;
 
     public RunState Run => pipeline.Run;
 
@@ -42,26 +47,43 @@ internal sealed class DecisionLoop(
             steps.Clear();
             Command first = await Next(stop);
             steps.Add(Decide(first));
-            while (steps.Count < CommandsPerTransactionMax && pipeline.Run.Ended is null && mailbox.Reader.TryRead(out Command? more))
+            Task? patience = null;
+            do
             {
-                steps.Add(Decide(more));
+                while (steps.Count < CommandsPerTransactionMax && pipeline.Run.Ended is null && mailbox.Reader.TryRead(out Command? more))
+                {
+                    steps.Add(Decide(more));
+                }
             }
+            while (NobodyWaits(steps) && await Another(patience ??= Task.Delay(Company, time, stop)));
 
             await CarryOut(steps, stop);
         }
     }
 
+    private static bool NobodyWaits(List<PipelineStep> steps) =>
+        steps.Count < CommandsPerTransactionMax && steps.Exists(step => step.Events.Length > 0) && steps.TrueForAll(step => step.Effects.IsEmpty && step.Next.Run.Ended is null);
+
+    /// <returns>False: the patience is over, or the run is.</returns>
+    private async ValueTask<bool> Another(Task patience)
+    {
+        Task<bool> more = Arrival();
+        return await Task.WhenAny(more, patience) == more && more.IsCompletedSuccessfully;
+    }
+
     private async ValueTask<Command> Next(CancellationToken stop)
     {
-        try
+        Command? next;
+        while (!mailbox.Reader.TryRead(out next))
         {
-            return await mailbox.Reader.ReadAsync(stop);
+            await Arrival().WaitAsync(stop); // throws the failure that the mailbox was closed with
         }
-        catch (ChannelClosedException closed) when (closed.InnerException is not null)
-        {
-            throw closed.InnerException;
-        }
+
+        return next;
     }
+
+    /// <summary>Done when the mailbox is, or was, no longer empty. One wait at a time, whoever asks.</summary>
+    private Task<bool> Arrival() => arrival is { IsCompleted: false } ? arrival : arrival = mailbox.Reader.WaitToReadAsync(CancellationToken.None).AsTask();
 
     private PipelineStep Decide(Command command)
     {
