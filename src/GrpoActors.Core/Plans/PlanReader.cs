@@ -74,7 +74,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         {
             Deadlines = new DeadlinePlan(
                 deadlines.Get(Keys.Deadlines.Ticket), deadlines.Get(Keys.Deadlines.Training),
-                deadlines.Get(Keys.Deadlines.Checkpoint), deadlines.Get(Keys.Deadlines.Evaluation)),
+                deadlines.Get(Keys.Deadlines.Checkpoint), deadlines.Get(Keys.Deadlines.Evaluation), deadlines.Get(Keys.Deadlines.AskedMax)),
         };
     }
 

@@ -211,4 +211,5 @@ public sealed record RetentionPlan(int CheckpointsMax, bool KeepBest, int Journa
 }
 
 /// <summary>Silence after which an effect is issued again. None of them closes a group.</summary>
-public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation);
+/// <param name="AskedMax">So often one piece of work is asked for while nothing else happens; then the run stops, its state intact.</param>
+public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation, int AskedMax = 10);

@@ -89,6 +89,9 @@ internal sealed class Crew : IAsyncDisposable
     /// <summary>Versions that no open group needs are let go.</summary>
     public void RetireWeightsBelow(PolicyVersion version) => weights.RetireBelow(version.Steps);
 
+    /// <summary>Somebody stands still: disposing waits for all a while and no longer. Who wakes afterwards finds the run stopped and goes.</summary>
+    public void LeaveBehind() => supervisor.LeavesBehind = true;
+
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();

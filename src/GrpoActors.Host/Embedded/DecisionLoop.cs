@@ -17,8 +17,9 @@ namespace GrpoActors.Host.Embedded;
 /// </remarks>
 /// <param name="check">Asked of each event before it is appended; throws if it must never become durable.</param>
 /// <param name="committed">Told of each event once it is durable.</param>
+/// <param name="askedMax">So often one piece of work is asked for between two records; then the loop ends and says what it waits for.</param>
 internal sealed class DecisionLoop(
-    Pipeline start, IJournal journal, Action<FoldedEvent> check, Action<FoldedEvent> committed, Action<Effect> run, TimeProvider time, ILogger log)
+    Pipeline start, IJournal journal, Action<FoldedEvent> check, Action<FoldedEvent> committed, Action<Effect> run, int askedMax, TimeProvider time, ILogger log)
 {
     private const int CommandsPerTransactionMax = 256;
 
@@ -27,6 +28,7 @@ internal sealed class DecisionLoop(
 
     private readonly Channel<Command> mailbox = Channel.CreateUnbounded<Command>(new UnboundedChannelOptions { SingleReader = true });
     private volatile Pipeline pipeline = start; // read by supervisors
+    private readonly Dictionary<(Waits, string), int> unanswered = []; // since the last record
     private Task<bool>? arrival;
 
     public RunState Run => pipeline.Run;
@@ -90,11 +92,28 @@ internal sealed class DecisionLoop(
         PipelineStep step = pipeline.Handle(command);
         if (command is Command.DeadlinePassed late && step.Effects.Length > 0)
         {
-            log.LogWarning("No word within its deadline of {Waiting}{For}; asked again", late.Deadline, WaitingFor(late.Deadline));
+            Miss(late.Deadline);
+        }
+
+        if (step.Events.Length > 0)
+        {
+            unanswered.Clear();
         }
 
         pipeline = step.Next;
         return step;
+    }
+
+    private void Miss(DeadlineId deadline)
+    {
+        int asked = unanswered[(deadline.For, deadline.Subject)] = unanswered.GetValueOrDefault((deadline.For, deadline.Subject)) + 1;
+        if (asked >= askedMax)
+        {
+            Fail(new SilentRunException($"Asked {asked} times for the same and nothing came of anything: {string.Join("; ", OpenWait.Of(pipeline))}. The state is intact; the same command goes on from there."));
+            return;
+        }
+
+        log.LogWarning("No word within its deadline of {Waiting}{For}; asked again", deadline, WaitingFor(deadline));
     }
 
     /// <summary>The groups that a silent generator holds; other waits have their ids in their names.</summary>

@@ -19,6 +19,9 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
 
     private readonly List<(string Name, Task Work)> workers = [];
 
+    /// <summary>Who has not stopped within half a minute is named and left where it stands.</summary>
+    public bool LeavesBehind { get; set; }
+
     /// <param name="work">Blocks until <paramref name="stop"/>; every call is a fresh start.</param>
     /// <param name="crashed">Called after each crash, before the pause.</param>
     public void Start(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop) =>
@@ -37,6 +40,12 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
             catch (TimeoutException)
             {
                 string late = string.Join(", ", workers.Where(worker => !worker.Work.IsCompleted).Select(worker => worker.Name));
+                if (LeavesBehind)
+                {
+                    log.LogWarning("No word from {Workers} within {Patience} of the run's stop: left behind", late, StopPatience);
+                    return;
+                }
+
                 log.LogWarning("The run has stopped and its state is intact, but no word from {Workers} within {Patience}; still waiting", late, StopPatience);
             }
         }

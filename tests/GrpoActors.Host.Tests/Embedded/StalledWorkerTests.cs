@@ -28,11 +28,11 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         new("the evaluator", "post EvaluationDone", 4, @"^Warning: No word within its deadline of Evaluation v?\d+ \(attempt \d+\); asked again"),
     ];
 
-    /// <summary>A reward in hand runs out of time too while the clock goes, and is tried again.</summary>
+    /// <summary>A reward in hand runs out of time too while the clock goes, and is tried again. Nobody gives up: who is slow on a busy machine is not silent.</summary>
     private static readonly (string, string)[] Settings =
     [
         ("rewards.even.timeout", "5m"), ("rewards.answer.timeout", "5m"), ("rewards.even.retries", "20"), ("rewards.answer.retries", "20"),
-        ("deadlines.training", "2m"), ("deadlines.checkpoint", "2m"), ("deadlines.evaluation", "2m"),
+        ("deadlines.training", "2m"), ("deadlines.checkpoint", "2m"), ("deadlines.evaluation", "2m"), ("deadlines.asked_max", "1000"),
     ];
 
     [Fact]
@@ -58,6 +58,41 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         }
 
         output.WriteLine($"{trials} trials: {string.Join(", ", Kinds.Select((kind, i) => $"{kind.Worker} {(trials - i + Kinds.Length - 1) / Kinds.Length}"))}; same hashes, no hang");
+    }
+
+    /// <summary>Kinds of which there is one, so that nobody takes its place.</summary>
+    [Theory]
+    [InlineData("post CompletionsArrived#3", "GeneratorPool waits for a generator that asks for work (holds ")]
+    [InlineData("post BatchTrained#3", "GroupAggregator waits for training (holds step ")]
+    [InlineData("post CheckpointDone#2", "Learner waits for a checkpoint (holds step ")]
+    [InlineData("post EvaluationDone#2", "Learner waits for an evaluation (holds v")]
+    public async Task A_worker_that_never_wakes_stops_the_run_which_says_what_it_waits_for_and_resumes_without_it(string point, string waits)
+    {
+        using var undisturbed = new TinyRun();
+        undisturbed.Overrides.AddRange(Settings);
+        string expected = (await undisturbed.Train()).Hashes;
+        var time = new SteppedTime();
+        using var wake = new ManualResetEventSlim();
+        using var tiny = new TinyRun
+        {
+            Overrides = { ("generators", "1") },
+            Time = time,
+            CrashPoints = CrashPoints.Parse(point, _ =>
+            {
+                time.Go();
+                wake.Wait();
+            }),
+        };
+        tiny.Overrides.AddRange([.. Settings, ("deadlines.asked_max", "3")]);
+        var stopped = await Assert.ThrowsAnyAsync<RunFailedException>(() => tiny.Train());
+        time.Stop();
+        Assert.StartsWith("Asked 3 times for the same and nothing came of anything: ", stopped.Message, StringComparison.Ordinal);
+        Assert.Contains(waits, stopped.Message, StringComparison.Ordinal);
+        Assert.Contains(tiny.Log.Lines, line => line.EndsWith("left behind", StringComparison.Ordinal));
+        tiny.CrashPoints = CrashPoints.None;
+        tiny.Time = new HurriedTime();
+        Assert.Equal(expected, (await tiny.Train()).Hashes);
+        wake.Set();
     }
 
     private static async Task<string> Hashes(Stall stall, string point)
