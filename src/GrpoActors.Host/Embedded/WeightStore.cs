@@ -6,8 +6,11 @@ namespace GrpoActors.Host.Embedded;
 /// <summary>The published versions, in memory. Readers wait for a version; old ones are retired when no open group needs them.</summary>
 internal sealed class WeightStore
 {
+    /// <summary>As much of retired weights may wait for the collector's own time.</summary>
+    private const long GarbageBytesMax = 1L << 28;
+
     private readonly Dictionary<long, TaskCompletionSource<PolicyWeights?>> versions = [];
-    private long retiredBelow;
+    private long retiredBelow, garbageBytes;
 
     public void Publish(PolicyWeights weights)
     {
@@ -43,7 +46,19 @@ internal sealed class WeightStore
             foreach (long old in versions.Keys.Where(v => v < version).ToArray())
             {
                 versions.Remove(old, out TaskCompletionSource<PolicyWeights?>? slot);
+                if (slot is { Task.IsCompletedSuccessfully: true } published)
+                {
+                    garbageBytes += published.Task.Result!.Tensors.Sum(tensor => (long)tensor.Values.Length * sizeof(float));
+                }
+
                 slot?.TrySetResult(null);
+            }
+
+            if (garbageBytes > GarbageBytesMax)
+            {
+                // A step allocates little else, so the collector would let dozens of versions pile up before it looked.
+                garbageBytes = 0;
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
             }
         }
     }
