@@ -75,7 +75,7 @@ public sealed class BadInputTests : IDisposable
         Ended(137, Killed("appended StepCommitted#1"));
         string error = Ended(2, Train("--seed", "2", "--set", "phases.grpo.learning_rate=0.5")).Error;
         Assert.Contains("seed: was 42 when the run in", error, StringComparison.Ordinal);
-        Assert.Contains("phases.grpo.schedule.learning_rate: was 0.01", error, StringComparison.Ordinal);
+        Assert.Contains("phases.grpo.learning_rate: was 0.01", error, StringComparison.Ordinal);
         Assert.Contains("--fresh", error, StringComparison.Ordinal);
     }
 

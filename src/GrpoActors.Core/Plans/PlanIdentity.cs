@@ -29,6 +29,7 @@ public static class PlanIdentity
         ["identity_sha256"] = IdentityDigest(plan.Identity).ToString(),
         ["identity"] = Sorted(JsonSerializer.SerializeToNode(plan.Identity, Complete)),
         ["operation"] = Sorted(JsonSerializer.SerializeToNode(plan.Operation, Complete)),
+        ["settings"] = new JsonObject(values.Select(value => KeyValuePair.Create(value.Key, JsonNode.Parse(value.Value)))),
         ["sources"] = new JsonObject(values.Select(value => KeyValuePair.Create(value.Key, (JsonNode?)value.Source.ToString()))),
     }.ToJsonString(Readable) + "\n";
 
@@ -47,6 +48,27 @@ public static class PlanIdentity
         {
             throw new InvalidDataException($"is damaged: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// What a user has set differently since a plan.json was written, of the settings that make the identity, and by their names. Where nothing is, as with another content under an old
+    /// name, the keys of the identity itself.
+    /// </summary>
+    public static ImmutableArray<IdentityDifference> Differences(string planJson, RunIdentity identity, ImmutableArray<SettingValue> values)
+    {
+        ImmutableArray<IdentityDifference> differences = Differences(CanonicalJson(Parse(planJson).Identity), CanonicalJson(identity));
+        if (differences.IsEmpty || JsonNode.Parse(planJson)?["settings"] is not JsonObject settings)
+        {
+            return differences;
+        }
+
+        ImmutableArray<IdentityDifference> set =
+        [
+            .. from value in values
+               where value.Part == SettingPart.Identity && settings.ContainsKey(value.Key) && !JsonNode.DeepEquals(settings[value.Key], JsonNode.Parse(value.Value))
+               select new IdentityDifference(value.Key, Shown(settings[value.Key]), value.Value),
+        ];
+        return set.IsEmpty ? differences : set;
     }
 
     /// <summary>The keys in which two identities differ, with both values: what "a run folder of another identity" means.</summary>

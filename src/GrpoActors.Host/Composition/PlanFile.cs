@@ -13,7 +13,7 @@ internal static class PlanFile
     {
         if (File.Exists(folder.Plan))
         {
-            Compare(folder, plan);
+            Compare(folder, plan, values);
         }
 
         try
@@ -28,20 +28,18 @@ internal static class PlanFile
         }
     }
 
-    private static void Compare(RunFolder folder, RunPlan plan)
+    private static void Compare(RunFolder folder, RunPlan plan, ImmutableArray<SettingValue> values)
     {
-        RunPlan old;
+        ImmutableArray<IdentityDifference> differences;
         try
         {
-            old = PlanIdentity.Parse(File.ReadAllText(folder.Plan));
+            differences = PlanIdentity.Differences(File.ReadAllText(folder.Plan), plan.Identity, values);
         }
         catch (InvalidDataException damaged)
         {
             throw new StorageException($"The plan {folder.Plan} {damaged.Message}", damaged);
         }
 
-        ImmutableArray<IdentityDifference> differences =
-            PlanIdentity.Differences(PlanIdentity.CanonicalJson(old.Identity), PlanIdentity.CanonicalJson(plan.Identity));
         if (differences.Length > 0)
         {
             throw new ConfigException([.. differences.Select(difference => new ConfigError(

@@ -63,6 +63,18 @@ public sealed class PlanIdentityTests
         Assert.Equal(plan.Identity.Model.Config, read.Identity.Model.Config);
     }
 
+    [Fact]
+    public void What_differs_bears_the_names_of_the_settings_and_else_those_of_the_identity()
+    {
+        PlanResult before = RunFiles.Read(), after = RunFiles.Read(("phases.grpo.learning_rate", "0.5"), ("generators", "3"));
+        string planJson = PlanIdentity.PlanJson(before.PlanOrThrow(), before.Values);
+        IdentityDifference changed = Assert.Single(PlanIdentity.Differences(planJson, after.PlanOrThrow().Identity, after.Values));
+        Assert.Equal(("phases.grpo.learning_rate", "0.5"), (changed.Key, changed.After));
+        RunIdentity identity = before.PlanOrThrow().Identity;
+        Assert.Equal("numerics_revision", Assert.Single(PlanIdentity.Differences(planJson, identity with { NumericsRevision = "other" }, before.Values)).Key);
+        Assert.Empty(PlanIdentity.Differences(planJson, identity, before.Values));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("{}")]

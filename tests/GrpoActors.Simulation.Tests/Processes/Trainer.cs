@@ -74,7 +74,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
             return;
         }
 
-        long replayed = Simulation.Audit.Version;
+        long from = checkpoints!.Steps().Where(step => step <= Simulation.Audit.Version).DefaultIfEmpty(0).Max(), replayed = Simulation.Audit.Version - from;
         try
         {
             engine = recovery.Rebuild(Simulation.Setup, Publish, NullLogger.Instance, CancellationToken.None, out training);
