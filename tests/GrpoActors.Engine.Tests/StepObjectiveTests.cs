@@ -252,6 +252,33 @@ public sealed class StepObjectiveTests
         Assert.NotNull(trl["clip_ratio/region_mean"]);
     }
 
+    [Theory]
+    [InlineData(Dialect.Trl, null, false)]
+    [InlineData(Dialect.Verl, null, false)]
+    [InlineData(Dialect.Paper, null, true)]
+    [InlineData(Dialect.Trl, 1.1, false)]
+    [InlineData(Dialect.Verl, 1.1, false)]
+    public void Samples_of_an_older_policy_have_the_KL_chi_square_and_effective_sample_size_of_their_log_probs(Dialect dialect, double? weightMax, bool masked)
+    {
+        var options = new ObjectiveOptions { ImportanceSamplingMode = weightMax is null ? null : "token_truncate", ImportanceSamplingMax = weightMax };
+        PhasePlan plan = With(Objective(Plan("grpo"), _ => ObjectivePlan.For(dialect, "grpo", options)), group => group with { MaskTruncated = masked });
+        TrainingBatch batch = Sampled(plan, step: 3);
+        batch = batch with { Rows = [.. batch.Rows.Select(row => row with { Version = new PolicyVersion(2) })] };
+        StepOutputs outputs = Step(new RecordingTrainer(), At(batch, StartingCoefficients.Of(plan)), plan, microBatchTokens: 40);
+        Assert.Equal(1, outputs["lag"]);
+
+        double[][] logs = [.. batch.Rows.Where(row => !masked || row.Completion.Finish != FinishReason.Length).Select(row => row.Completion.LogProbs.Select(sampled => -1.5 - sampled).ToArray())];
+        double[] log = [.. logs.SelectMany(row => row)], rho = [.. log.Select(Math.Exp)], weights = [.. rho.Select(x => Math.Min(x, weightMax ?? x))];
+        double Found(string name) => outputs[(dialect == Dialect.Verl ? "rollout_corr/" : "grpo.mismatch.") + name]!.Value;
+        Assert.Equal(-log.Average(), Found("kl"), 1e-8);
+        Assert.Equal(rho.Average() - 1 - log.Average(), Found("k3_kl"), 1e-8);
+        Assert.Equal(rho.Average(x => x * x) - 1, Found("chi2_token"), 1e-8);
+        Assert.Equal(logs.Average(row => Math.Exp(2 * row.Sum())) - 1, Found("chi2_seq"), 1e-8);
+        Assert.Equal(weights.Average() * weights.Average() / weights.Average(x => x * x), Found("rollout_is_eff_sample_size"), 1e-8);
+        Assert.Equal((weights.Min(), weights.Max()), (Found("rollout_is_min"), Found("rollout_is_max")));
+        Assert.True(Math.Abs(Found("kl")) > 0.01 && Found("chi2_token") > 0.01 && Found("rollout_is_eff_sample_size") < 0.99);
+    }
+
     private static PhasePlan With(PhasePlan plan, Func<GroupPlan, GroupPlan> change) => plan with { Group = change(plan.Groups) };
 
     private static PhasePlan Objective(PhasePlan plan, Func<ObjectivePlan, ObjectivePlan> change) => With(plan, group => group with { Objective = change(group.Objective) });

@@ -8,21 +8,14 @@ internal sealed class MetricSums(ObjectivePlan plan)
     private double rows, nonEmptyRows, tokens, kl, entropy, low, high, region, verlClipped, verlLower, drift, phi;
     private double lowMin = double.NaN, highMax = double.NaN;
     private double ratioMin = double.PositiveInfinity, ratioMax = double.NegativeInfinity, driftAbsMax;
-    private bool sampled, withEntropy;
-    private Mismatch mismatch = new();
+    private readonly MismatchSums mismatch = new(plan.Dialect);
+    private bool withEntropy;
 
     public double Kl => kl;
 
     public double Entropy => entropy;
 
     public double Tokens => tokens;
-
-    /// <summary>Sampler against trainer.</summary>
-    private sealed class Mismatch
-    {
-        public double AbsSum, AbsMax, WeightSum, WeightSquares, Weights, K1, K3, Chi2Token, Chi2Sequence, TrainerPerplexity, SamplerPerplexity;
-        public double WeightMin = double.PositiveInfinity, WeightMax = double.NegativeInfinity;
-    }
 
     public void Add(RowBuffer x, RowTerms terms)
     {
@@ -58,36 +51,8 @@ internal sealed class MetricSums(ObjectivePlan plan)
             lowMin = double.IsNaN(lowMin) ? rowLow / per / size : Math.Min(lowMin, rowLow / per / size);
             highMax = double.IsNaN(highMax) ? rowHigh / per / size : Math.Max(highMax, rowHigh / per / size);
         }
-        if (x.HasSampling && x.Tokens > 0)
-            AddMismatch(x);
-    }
-
-    private void AddMismatch(RowBuffer x)
-    {
-        sampled = true;
-        double logSum = 0, trainer = 0, sampler = 0;
-        for (int t = 0; t < x.Length; t++)
-        {
-            if (!x.Mask[t])
-                continue;
-            double log = x.MismatchLog[t], rho = Transcendental.Exp(Math.Clamp(log, -20, 20)), w = x.MismatchWeight[t];
-            mismatch.AbsSum += Math.Abs(log);
-            mismatch.AbsMax = Math.Max(mismatch.AbsMax, Math.Abs(log));
-            mismatch.K1 -= log;
-            mismatch.K3 += rho - log - 1;
-            mismatch.Chi2Token += rho * rho - 1;
-            (logSum, trainer, sampler) = (logSum + log, trainer - x.Old[t], sampler - x.Sampling[t]);
-            if (plan.Dialect != Dialect.Verl && plan.Mismatch is { WholeSequence: true } && t > 0)
-                continue; // TRL counts one weight a row, verl repeats it at each token
-            mismatch.WeightSum += w;
-            mismatch.WeightSquares += w * w;
-            mismatch.Weights++;
-            (mismatch.WeightMin, mismatch.WeightMax) = (Math.Min(mismatch.WeightMin, w), Math.Max(mismatch.WeightMax, w));
-        }
-        double rho2 = Transcendental.Exp(2 * Math.Clamp(logSum, -20, 20)), n = x.Tokens + Objective.VerlEpsilon;
-        mismatch.Chi2Sequence += rho2 - 1;
-        mismatch.TrainerPerplexity += Transcendental.Exp(trainer / n);
-        mismatch.SamplerPerplexity += Transcendental.Exp(sampler / n);
+        if (x.HasSampling)
+            mismatch.Add(x, plan.Mismatch);
     }
 
     public ObjectiveMetrics Named(double policyLoss, double klLoss, double entropyBonus)
@@ -135,17 +100,8 @@ internal sealed class MetricSums(ObjectivePlan plan)
                 }
                 break;
         }
-        if (!sampled || tokens == 0)
-            return;
-        m.Mean("sampling/sampling_logp_difference/mean", mismatch.AbsSum, tokens);
-        m.Max("sampling/sampling_logp_difference/max", mismatch.AbsMax);
-        if (plan.Mismatch is not null)
-        {
-            m.Mean("sampling/importance_sampling_ratio/mean", mismatch.WeightSum, mismatch.Weights);
-            m.Min("sampling/importance_sampling_ratio/min", mismatch.WeightMin);
-            m.Max("sampling/importance_sampling_ratio/max", mismatch.WeightMax);
-        }
-        MismatchDistances(m, "grpo.mismatch.");
+        mismatch.NameTrl(m, weighted: plan.Mismatch is not null);
+        mismatch.Name(m);
     }
 
     private void NameVerl(ObjectiveMetrics m, double policyLoss, double klLoss, double entropyBonus)
@@ -166,26 +122,6 @@ internal sealed class MetricSums(ObjectivePlan plan)
             m.Mean("actor/pg_clipfrac", verlClipped, tokens, verl: true);
         if (plan.Surrogate is not (Surrogate.LogProb or Surrogate.Dro or Surrogate.KlCov or Surrogate.ClipCov))
             m.Mean("actor/pg_clipfrac_lower", verlLower, tokens, verl: true);
-        if (sampled && tokens > 0)
-            MismatchDistances(m, "rollout_corr/");
-    }
-
-    /// <summary>verl's rollout_corr/*. Rows without tokens are left out of the means over rows, where verl counts each as identical policies.</summary>
-    private void MismatchDistances(ObjectiveMetrics m, string prefix)
-    {
-        bool verl = plan.Dialect == Dialect.Verl;
-        if (plan.Mismatch is not null && mismatch.Weights > 0)
-        {
-            m.Mean(prefix + "rollout_is_mean", mismatch.WeightSum, mismatch.Weights, verl);
-            m.Mean(prefix + "rollout_is" + ObjectiveMetrics.SquareSuffix, mismatch.WeightSquares, mismatch.Weights, verl);
-            m.Min(prefix + "rollout_is_min", mismatch.WeightMin);
-            m.Max(prefix + "rollout_is_max", mismatch.WeightMax);
-        }
-        m.Mean(prefix + "kl", mismatch.K1, tokens, verl);
-        m.Mean(prefix + "k3_kl", mismatch.K3, tokens, verl);
-        m.Mean(prefix + "chi2_token", mismatch.Chi2Token, tokens, verl);
-        m.Mean(prefix + "chi2_seq", mismatch.Chi2Sequence, nonEmptyRows);
-        m.Mean(prefix + "training_ppl", mismatch.TrainerPerplexity, nonEmptyRows);
-        m.Mean(prefix + "rollout_ppl", mismatch.SamplerPerplexity, nonEmptyRows);
+        mismatch.Name(m);
     }
 }

@@ -176,13 +176,18 @@ internal sealed class StepMetrics(bool verl = false)
     }
 }
 
-/// <summary>How far the learner's log-probs lie from those that the sampler recorded, over the first update of a step: exactly 0 and a ratio of exactly 1 at lag 0.</summary>
-internal sealed class SamplerMismatch
+/// <summary>
+/// How far the learner's log-probs lie from those that the sampler recorded, over the first update of a step, whose current policy is the old one: exactly 0 and a ratio of
+/// exactly 1 at lag 0. TRL's numbers are of all tokens; KL, chi-square and effective sample size of those that teach.
+/// </summary>
+internal sealed class SamplerMismatch(Dialect dialect)
 {
+    private readonly MismatchSums _teaching = new(dialect);
     private double _differenceSum, _differenceMax, _ratioSum, _ratioMin = double.PositiveInfinity, _ratioMax = double.NegativeInfinity;
     private long _tokens;
 
-    public void Add(ReadOnlySpan<float> learner, ReadOnlySpan<float> sampler)
+    /// <param name="teaches">The completion's tokens count in the loss.</param>
+    public void AddRow(ReadOnlySpan<float> learner, ReadOnlySpan<float> sampler, bool teaches)
     {
         for (int t = 0; t < learner.Length; t++)
         {
@@ -196,14 +201,28 @@ internal sealed class SamplerMismatch
         }
 
         _tokens += learner.Length;
+        if (teaches)
+        {
+            _teaching.Add(learner, sampler);
+        }
     }
 
-    public void Report(StepMetrics metrics)
+    /// <param name="corrected">The objective compares with the policy before the step by itself and reports its distances, weights cut and tokens rejected.</param>
+    public void Report(StepMetrics metrics, bool corrected)
     {
         metrics.Set("sampling/sampling_logp_difference/mean", _differenceSum / _tokens);
         metrics.Set("sampling/sampling_logp_difference/max", _differenceMax);
         metrics.Set("sampling/importance_sampling_ratio/mean", _ratioSum / _tokens);
         metrics.Set("sampling/importance_sampling_ratio/min", _ratioMin);
         metrics.Set("sampling/importance_sampling_ratio/max", _ratioMax);
+        if (corrected)
+        {
+            return;
+        }
+
+        foreach ((string name, double value) in _teaching.Metrics().Values())
+        {
+            metrics.Set(name, value);
+        }
     }
 }

@@ -250,7 +250,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
         }
 
         var sums = new ObjectiveSums(run.Objective);
-        var mismatch = new SamplerMismatch();
+        var mismatch = new SamplerMismatch(run.Objective.Dialect);
         foreach (MicroBatch micro in cut)
         {
             run.Cancellation.ThrowIfCancellationRequested();
@@ -258,9 +258,10 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             TokenScores scores = _buffers.Current(packed.Targets);
             trainer.Forward(packed, rows.Temperature, keepForBackward: true, scores);
             Gathered gathered = Gather(rows, micro.Rows.Span, packed.Targets);
-            if (isFirst)
+            for (int i = 0; isFirst && i < micro.Rows.Length; i++)
             {
-                mismatch.Add(scores.LogProbs.AsSpan(0, packed.Targets), gathered.Behaviour);
+                Range row = gathered.RowStarts[i]..gathered.RowStarts[i + 1];
+                mismatch.AddRow(scores.LogProbs.AsSpan(0, packed.Targets)[row], gathered.Behaviour[row], rows.Teaches(micro.Rows.Span[i]));
             }
 
             Span<float> dLogProb = _buffers.LogProbGradient(packed.Targets);
@@ -281,7 +282,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
         run.Metrics.AddUpdate(sums, result.GradNorm);
         if (isFirst)
         {
-            mismatch.Report(run.Metrics);
+            mismatch.Report(run.Metrics, corrected: rows.Proximal is not null);
         }
 
         return result.Weights;
@@ -379,7 +380,8 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
 
     /// <summary>
     /// The ratio divides by the journalled behaviour log-prob; where the objective corrects for the mismatch of sampler and learner, by what the learner
-    /// itself gave these tokens before the step, and the behaviour log-prob stands as what was sampled.
+    /// itself gave these tokens before the step, and the behaviour log-prob stands as what was sampled. Without that pass nothing is said of the sampler: old and sampled
+    /// would be one number, and their distance 0 at any lag. <see cref="SamplerMismatch"/> measures it then.
     /// </summary>
     private static ObjectiveBatch<float> Batch(ObjectivePlan objective, Gathered gathered, TokenScores scores, int firstRow)
     {
@@ -390,7 +392,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             RowStarts = gathered.RowStarts,
             LogProbs = scores.LogProbs is null ? [] : scores.LogProbs.AsSpan(0, targets),
             Old = oldIsProximal ? gathered.Proximal : gathered.Behaviour,
-            Sampling = gathered.Behaviour,
+            Sampling = oldIsProximal ? gathered.Behaviour : [],
             Proximal = objective.Decoupled ? gathered.Proximal : [],
             Reference = gathered.Reference,
             Entropies = scores.Entropies is null ? [] : scores.Entropies.AsSpan(0, targets),

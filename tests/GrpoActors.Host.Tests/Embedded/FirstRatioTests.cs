@@ -18,6 +18,9 @@ public sealed class FirstRatioTests : IDisposable
     private const string DifferenceMax = "sampling/sampling_logp_difference/max";
     private const string RatioMin = "sampling/importance_sampling_ratio/min";
     private const string RatioMax = "sampling/importance_sampling_ratio/max";
+    private const string K3 = "grpo.mismatch.k3_kl";
+    private const string ChiSquare = "grpo.mismatch.chi2_seq";
+    private const string EffectiveSampleSize = "grpo.mismatch.rollout_is_eff_sample_size";
     private const long Flipped = 4;
 
     private readonly TinyRun tiny = new();
@@ -34,6 +37,7 @@ public sealed class FirstRatioTests : IDisposable
         RunEvent.StepCommitted[] steps = [.. tiny.Events().OfType<RunEvent.StepCommitted>().Where(step => step.Inputs.Kind == PhaseKind.Grpo)];
         Assert.Equal(5, steps.Length);
         Assert.All(steps, step => Assert.Equal((0.0, 1.0, 1.0), (step.Outputs[DifferenceMax], step.Outputs[RatioMin], step.Outputs[RatioMax])));
+        Assert.All(steps, step => Assert.Equal((0.0, 0.0, 1.0), (step.Outputs[K3], step.Outputs[ChiSquare], step.Outputs[EffectiveSampleSize])));
         Assert.All(outcome.Steps[2..], step => Assert.Equal((0.0, 1.0, 1.0), (step[DifferenceMax], step[RatioMin], step[RatioMax])));
     }
 
@@ -44,6 +48,7 @@ public sealed class FirstRatioTests : IDisposable
         Outcome outcome = await tiny.Train();
         Assert.Equal(0.0, outcome.Steps[2][DifferenceMax]);
         Assert.All(outcome.Steps[3..], step => Assert.True(step.Lag == 1 && step[DifferenceMax] > 0 && step[RatioMin] < step[RatioMax]));
+        Assert.All(outcome.Steps[3..], step => Assert.True(step[K3] > 0 && step[ChiSquare] != 0 && step[EffectiveSampleSize] < 1));
     }
 
     [Theory]
