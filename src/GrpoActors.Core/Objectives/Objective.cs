@@ -22,7 +22,7 @@ public static class Objective
     /// <param name="totals">Of the whole optimiser update: <see cref="StepSurvey"/>.</param>
     /// <param name="dLossDLogProb">Shape [N]; written, 0 where the mask is false.</param>
     /// <param name="dLossDEntropy">Shape [N], written; or empty when the plan has no entropy bonus.</param>
-    /// <exception cref="NonFiniteTokenException">A number under the mask is not finite, or a coefficient would not be.</exception>
+    /// <exception cref="NonFiniteTokenException">A number under the mask is not finite, or a coefficient or a row's loss would not be.</exception>
     /// <exception cref="ArgumentException">An input that the plan needs is missing or has the wrong length.</exception>
     public static ObjectiveEvaluation Evaluate<T>(ObjectivePlan plan, in ObjectiveBatch<T> batch, StepTotals totals, Span<T> dLossDLogProb, Span<T> dLossDEntropy)
         where T : IFloatingPointIeee754<T>
@@ -49,7 +49,6 @@ public static class Objective
         {
             row.Load(batch, i, current: true);
             terms.Compute(row, batch.Key(i));
-            sums.Add(row, terms);
             for (int t = 0, at = batch.RowStarts[i]; t < row.Length; t++, at++)
             {
                 double coefficient = row.Mask[t] ? terms.Gradient[t] : 0;
@@ -59,6 +58,10 @@ public static class Objective
                 if (bonus)
                     dLossDEntropy[at] = T.CreateTruncating(-terms.EntropyWeight(row, t));
             }
+            // A value may overflow where its gradient does not: k3 with the gradient of k2, say.
+            if (!double.IsFinite(terms.Loss))
+                throw new NonFiniteTokenException(i, -1, "loss", terms.Loss);
+            sums.Add(row, terms);
         }
     }
 }

@@ -19,6 +19,8 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
 
     public double EntropyBonus { get; private set; }
 
+    public double Loss => PolicyLoss + KlLoss - EntropyBonus;
+
     /// <summary>VESPO's weight of the row.</summary>
     public double Phi { get; private set; }
 
@@ -51,7 +53,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         {
             if (!x.Mask[t])
                 continue;
-            PolicyLoss += w * weight[t] * value[t];
+            PolicyLoss += weight[t] == 0 ? 0 : w * weight[t] * value[t]; // a masked token has no loss, even one whose ratio overflowed
             double viaRatio = w * weight[t] * dRatio[t];
             Gradient[t] = w * weight[t] * direct[t];
             if (viaRatio == 0)

@@ -31,7 +31,7 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
         Surrogate.Cispo x => Cispo(x),
         Surrogate.Sapo x => Sapo(x),
         Surrogate.LogProb => new(-Advantage * LogProb, 0, -Advantage, SurrogateFlags.None),
-        Surrogate.Unclipped => new(-Advantage * Ratio, -Advantage, 0, SurrogateFlags.None),
+        Surrogate.Unclipped => new(Free(Ratio), -Advantage, 0, SurrogateFlags.None),
         Surrogate.Dro x => Dro(x),
         Surrogate.Dppo x => Dppo(x),
         Surrogate.KlCov x => KlCov(x),
@@ -39,15 +39,18 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
         _ => throw new InvalidOperationException($"{surrogate.GetType().Name} is a surrogate of rows, not of tokens."),
     };
 
+    /// <summary>-c A; 0 without an advantage, also where the ratio overflowed (0 times infinity is no number).</summary>
+    private double Free(double ratio) => Advantage == 0 ? 0 : -ratio * Advantage;
+
     private SurrogateSlope Clip(Surrogate.Clip x)
     {
         double c = Ratio, a = Advantage, low = 1 - x.Low, high = 1 + x.High;
         double capped = Math.Min(c, x.Delta ?? double.PositiveInfinity), inRange = Math.Clamp(c, low, high);
-        double free = -capped * a, bound = -inRange * a, worst = Math.Max(free, bound);
+        double free = Free(capped), bound = -inRange * a, worst = Math.Max(free, bound);
         // At a tie both branches pass half of the gradient, as in PyTorch: inside the range that is all of it.
         double perFree = capped == c ? -a : 0, perBound = inRange == c ? -a : 0;
         double slope = free > bound ? perFree : free < bound ? perBound : 0.5 * (perFree + perBound);
-        var flags = Band(c < low, capped > high) | (bound > -c * a ? SurrogateFlags.VerlClipped : 0);
+        var flags = Band(c < low, capped > high) | (bound > Free(c) ? SurrogateFlags.VerlClipped : 0);
         if (x.DualClip is { } dual && a < 0 && worst > -a * dual)
             return new(-a * dual, 0, 0, flags | SurrogateFlags.VerlLower);
         return new(worst, slope, 0, flags);
@@ -99,8 +102,8 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
     {
         double d = LogProb - Old;
         return Chosen
-            ? new(-Advantage * Ratio + x.Coefficient * Math.Abs(d), -Advantage, x.Coefficient * Math.Sign(d), SurrogateFlags.VerlClipped)
-            : new(-Advantage * Ratio, -Advantage, 0, SurrogateFlags.None);
+            ? new(Free(Ratio) + x.Coefficient * Math.Abs(d), -Advantage, x.Coefficient * Math.Sign(d), SurrogateFlags.VerlClipped)
+            : new(Free(Ratio), -Advantage, 0, SurrogateFlags.None);
     }
 
     private SurrogateSlope ClipCov(Surrogate.ClipCov x)

@@ -69,6 +69,41 @@ public class FaultTests
         Assert.Equal((0.0, -1.2), (gradient[0], result.Loss));
     }
 
+    /// <summary>All but dro, whose loss has a part without the advantage.</summary>
+    public static TheoryData<string> Objectives() => [.. ObjectiveDefaults.Names.Where(name => name != "dro")];
+
+    [Theory]
+    [MemberData(nameof(Objectives))]
+    public void Without_an_advantage_a_ratio_that_overflows_is_no_loss_and_no_gradient(string name)
+    {
+        foreach (Dialect dialect in Enum.GetValues<Dialect>())
+        {
+            var plan = ObjectivePlan.For(dialect, name, new() { Beta = 0 });
+            double[] gradient = [7, 7];
+            var result = Objective.Evaluate(plan, new ObjectiveBatch<double> { RowStarts = [0, 2], LogProbs = [0, -1], Old = [-1000, -1.1], Advantages = [0.0] }, new(2, 1, 1), gradient, []);
+            Assert.Equal((0.0, 0.0, 0.0), (gradient[0], gradient[1], result.Loss));
+        }
+    }
+
+    [Fact]
+    public void A_token_that_the_entropy_quantile_masks_has_no_loss_whatever_its_ratio()
+    {
+        var plan = ObjectivePlan.For(Dialect.Trl, "dapo", new() { TopEntropyQuantile = 0.5 });
+        double[] gradient = [7, 7];
+        var batch = new ObjectiveBatch<double> { RowStarts = [0, 2], LogProbs = [0, -1], Old = [-1000, -1], Entropies = [0, 1], Advantages = [-1.0] };
+        var result = Objective.Evaluate(plan, batch, new(2, 1, 1) { EntropyThreshold = 0.5 }, gradient, []);
+        Assert.Equal((0.0, 0.5, 0.5), (gradient[0], gradient[1], result.Loss));
+    }
+
+    [Fact]
+    public void A_loss_that_overflows_stops_where_its_gradient_does_not()
+    {
+        var plan = ObjectivePlan.For(Dialect.Trl, "grpo", new() { Beta = 0.1, KlLossType = "k3+", UseBiasCorrectionKl = false });
+        var fault = Assert.Throws<NonFiniteTokenException>(() => Objective.Evaluate(plan,
+            new ObjectiveBatch<double> { RowStarts = [0, 1, 2], LogProbs = [-1, -1000], Old = [-1, -1000], Reference = [-1, -1], Advantages = [1.0, 1.0] }, new(2, 2, 2), new double[2], []));
+        Assert.Equal((1, -1, "loss"), (fault.Row, fault.Token, fault.Quantity));
+    }
+
     [Theory]
     [InlineData("gropo", "grpo")]
     [InlineData("", "grpo")]
