@@ -118,6 +118,13 @@ public sealed class ModelCommandTests : IDisposable
     }
 
     [Fact]
+    public void Objective_compares_something_or_says_why_not()
+    {
+        System.IO.File.WriteAllText(folder.File("dump.json"), """{"trl": "by hand", "mask": [[1]], "rewards": [1], "cases": []}""");
+        Assert.Contains("The dump has no case: there is nothing to compare.", Assert.Throws<MistakeException>(() => Run(TextWriter.Null, "objective", folder.File("dump.json"))).Message);
+    }
+
+    [Fact]
     public void Eval_asks_a_data_file_several_times()
     {
         JsonElement result = Rows("eval", Model, "--data", File("""{"q":"1+1","answer":"2"}""", """{"q":"1+2","answer":"3"}"""), "--prompt-column", "q", "--prompt-template", "{prompt}=", "--chat",

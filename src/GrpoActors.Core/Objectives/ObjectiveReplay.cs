@@ -13,6 +13,8 @@ namespace GrpoActors.Core.Objectives;
 /// <param name="Advantages">Largest |ours - theirs| over the tokens, divided by max(1, the largest |theirs|); null if the dump has none.</param>
 public sealed record ReplayedCase(string Case, double? Loss, double? Gradient, double? Metrics, string? WorstMetric, double? Advantages)
 {
+    public bool ComparesNothing => Loss is null && Gradient is null && Metrics is null && Advantages is null;
+
     /// <summary>The largest of the four.</summary>
     public double Largest => new[] { Loss, Gradient, Metrics, Advantages }.Max(x => x is double difference ? double.IsNaN(difference) ? double.PositiveInfinity : difference : 0);
 }
@@ -33,13 +35,14 @@ public sealed record ReplayReport(string Source, IReadOnlyList<ReplayedCase> Cas
 
 /// <summary>Replays dumps of log-probs that TRL or verl (or their users) recorded, and says how far our numbers are from theirs.</summary>
 /// <remarks>
-/// A dump is a JSON object. Shared: <c>group_size</c>, and per row and token (padded) <c>mask</c>, <c>old</c>, <c>new</c>, <c>reference</c>,
-/// <c>sampling</c>, <c>entropy</c>; <c>rewards</c> a row; <c>cases</c>: {<c>config</c>, <c>loss</c>, <c>gradient</c>, <c>metrics</c>, <c>advantages</c>}.
+/// A dump is a JSON object. Shared: <c>group_size</c>, <c>max_completion_length</c> (by default as wide as the rows are padded), and per row and token (padded) <c>mask</c>,
+/// <c>old</c> (what the ratio divides by: with use_decoupled_loss the proximal policy), <c>new</c>, <c>reference</c>, <c>sampling</c> (what the sampler recorded), <c>entropy</c>;
+/// <c>rewards</c> a row; <c>cases</c>: {<c>config</c>, <c>loss</c>, <c>gradient</c>, <c>metrics</c>, <c>advantages</c>}.
 /// A key <c>trl</c>, <c>verl</c> or <c>pairs</c> (preference pairs) says which kind it is.
 /// </remarks>
 public static class ObjectiveReplay
 {
-    /// <exception cref="FormatException">The text is no dump, or has a setting that is not known; one sentence says where.</exception>
+    /// <exception cref="FormatException">The text is no dump, has nothing to compare, or has a setting that is not known or that a replay cannot follow; one sentence says where.</exception>
     public static ReplayReport Replay(string json)
     {
         try
@@ -65,8 +68,18 @@ public static class ObjectiveReplay
             : throw new FormatException("The dump names no library: a key 'trl' or 'verl' with its version was expected.");
         string source = $"{library} {version}";
         var dump = new PaddedDump(root);
-        if (root.TryGetProperty("pairs", out _))
-            return new(source, [.. PreferenceReplay.Cases(root, dump)]);
+        if (!dump.Mask.Contains(true))
+            throw new FormatException("The dump has no token that counts: there is nothing to compare.");
+        List<ReplayedCase> cases = root.TryGetProperty("pairs", out _) ? [.. PreferenceReplay.Cases(root, dump)] : Cases(library, root, dump);
+        if (cases.Count == 0)
+            throw new FormatException("The dump has no case: there is nothing to compare.");
+        if (cases.Find(x => x.ComparesNothing) is { } empty)
+            throw new FormatException($"The dump's case {empty.Case} has neither loss, gradient, metrics nor advantages: there is nothing to compare.");
+        return new(source, cases);
+    }
+
+    private static List<ReplayedCase> Cases(string library, JsonElement root, PaddedDump dump)
+    {
         var dialect = library == "verl" ? Dialect.Verl : Dialect.Trl;
         var cases = new List<ReplayedCase>();
         foreach (var x in root.Needed("cases").EnumerateArray())
@@ -81,23 +94,26 @@ public static class ObjectiveReplay
             foreach (var x in values.EnumerateArray())
                 cases.Add(Value(dump, x));
         }
-        return new(source, cases);
+        return cases;
     }
 
     private static ReplayedCase Case(Dialect dialect, PaddedDump dump, JsonElement x)
     {
         var config = x.Needed("config");
         var plan = ReplayConfig.Plan(dialect, config, dump);
+        if (dump.Rewards.Length != dump.Rows)
+            throw new FormatException($"The dump has {dump.Rewards.Length} rewards for {dump.Rows} rows.");
         double[] rowAdvantages = new double[dump.Rows];
         GroupAdvantages.Estimate(plan.Advantages, dump.Rewards, dump.Scorable, dump.Groups, rowAdvantages);
-        bool sampling = plan.Mismatch is not null || plan.Rejections.Length > 0 || plan.OffPolicyMaskThreshold is not null;
+        bool sampling = dump.Has("sampling") || plan.Mismatch is not null || plan.Rejections.Length > 0 || plan.OffPolicyMaskThreshold is not null;
         var batch = new ObjectiveBatch<double>
         {
             RowStarts = dump.RowStarts,
             LogProbs = dump.Tokens("new"),
-            Old = dump.Tokens("old"),
+            Old = dump.Tokens(plan.Decoupled ? "sampling" : "old"),
+            Proximal = plan.Decoupled ? dump.Tokens("old") : [],
             Reference = plan.NeedsReference ? dump.Tokens("reference") : [],
-            Sampling = sampling ? dump.Tokens("sampling") : [],
+            Sampling = sampling && !plan.Decoupled ? dump.Tokens("sampling") : [],
             Entropies = dump.Has("entropy") ? dump.Tokens("entropy") : [],
             Mask = dump.Mask,
             Advantages = rowAdvantages,
@@ -144,7 +160,7 @@ public static class ObjectiveReplay
         foreach (var metric in expected.EnumerateObject())
         {
             double difference = ours.TryGetValue(metric.Name, out double value) ? Distance(value, metric.Value.GetDouble()) : double.PositiveInfinity;
-            if (largest is null || difference > largest)
+            if (largest is null || !(difference <= largest)) // not a number is further than any
                 (largest, name) = (difference, metric.Name);
         }
         return (largest, name);
@@ -186,7 +202,8 @@ internal sealed class PaddedDump
         RowStarts = new int[lengths.Length + 1];
         for (int i = 0; i < lengths.Length; i++)
             RowStarts[i + 1] = RowStarts[i] + lengths[i];
-        Width = root.Needed("mask").EnumerateArray().Max(row => row.GetArrayLength());
+        CompletionMax = root.TryGetProperty("max_completion_length", out var longest) ? longest.GetInt32()
+            : root.Needed("mask").EnumerateArray().Select(row => row.GetArrayLength()).DefaultIfEmpty(0).Max();
         Mask = [.. Tokens("mask").Select(m => m != 0)];
         if (root.TryGetProperty("rewards", out var rewards))
         {
@@ -213,8 +230,8 @@ internal sealed class PaddedDump
 
     public StepTotals Totals { get; }
 
-    /// <summary>Tokens that a padded row has.</summary>
-    public int Width { get; }
+    /// <summary>Longest completion that the library allowed; where the dump does not say, what its rows are padded to.</summary>
+    public int CompletionMax { get; }
 
     public int Rows => RowStarts.Length - 1;
 
@@ -235,6 +252,8 @@ internal sealed class PaddedDump
         foreach (var values in padded.EnumerateArray())
         {
             int t = RowStarts[row], end = RowStarts[++row];
+            if (values.GetArrayLength() < end - t)
+                throw new FormatException($"Row {row - 1} of the dump has {values.GetArrayLength()} entries where {end - t} tokens were expected.");
             foreach (var value in values.EnumerateArray().Take(end - t))
                 packed[t++] = value.GetDouble();
         }

@@ -6,17 +6,45 @@ namespace GrpoActors.Core.Objectives;
 /// <summary>Settings of a dump's cases, under the names that TRL and verl give them.</summary>
 internal static class ReplayConfig
 {
+    private const string OneStep = "it moves from step to step, and a case is one step: give what held in it", Rewards = "advantages are estimated from the dump's rewards: take the penalty off them",
+        WholeCompletions = "a case's advantages are those of whole completions";
+
+    /// <summary>Settings that a single update from recorded log-probs has no place for, and why. Their neutral values (null, false, 0; 1 for a discount) are accepted.</summary>
+    private static readonly Dictionary<string, string> Unused = new(StringComparer.Ordinal)
+    {
+        ["kl_in_reward"] = Rewards,
+        ["kl_penalty"] = Rewards,
+        ["gamma"] = WholeCompletions,
+        ["lam"] = WholeCompletions,
+        ["target_kl"] = OneStep + " as beta or kl_loss_coef",
+        ["horizon"] = OneStep + " as beta or kl_loss_coef",
+        ["use_adaptive_entropy"] = OneStep + " as entropy_coef",
+        ["entropy_target"] = OneStep + " as entropy_coef",
+        ["entropy_coef_delta"] = OneStep + " as entropy_coef",
+        ["entropy_coef_min"] = OneStep + " as entropy_coef",
+        ["entropy_coef_max"] = OneStep + " as entropy_coef",
+        ["sync_ref_model"] = OneStep + " as the dump's reference",
+        ["ref_model_sync_steps"] = OneStep + " as the dump's reference",
+        ["ref_model_mixup_alpha"] = OneStep + " as the dump's reference",
+    };
+
     public static ObjectivePlan Plan(Dialect dialect, JsonElement config, PaddedDump dump)
     {
-        var options = new ObjectiveOptions { MaxCompletionLength = dump.Width };
+        var options = new ObjectiveOptions { MaxCompletionLength = dump.CompletionMax };
         foreach (var setting in config.EnumerateObject())
         {
-            if (setting.Name is not ("loss_type" or "loss_mode"))
-                options = ObjectiveSettings.Set(options, setting.Name, setting.Value);
+            if (setting.Name is "loss_type" or "loss_mode")
+                continue;
+            if (Unused.TryGetValue(setting.Name, out string? reason) && !IsNeutral(setting))
+                throw new FormatException($"The dump cannot be replayed: {setting.Name} is {setting.Value.GetRawText()} in one of its cases, but {reason}.");
+            options = ObjectiveSettings.Set(options, setting.Name, setting.Value);
         }
         string name = config.Needed(dialect == Dialect.Verl ? "loss_mode" : "loss_type").GetString()!;
         return ObjectivePlan.For(dialect, name, options);
     }
+
+    private static bool IsNeutral(JsonProperty setting) => setting.Value.ValueKind is JsonValueKind.Null or JsonValueKind.False
+        || (setting.Value.ValueKind == JsonValueKind.Number && setting.Name switch { "kl_in_reward" => setting.Value.GetDouble() == 0, "gamma" or "lam" => setting.Value.GetDouble() == 1, _ => false });
 
     /// <summary>An estimator by the name of verl's dump; in brackets its settings: <c>gae(gamma=.98,lam=.95)</c>.</summary>
     public static (AdvantagePlan Plan, AdvantageInputs Inputs) Estimator(string written, PaddedDump dump)

@@ -116,11 +116,68 @@ public class FaultTests
             new ObjectiveBatch<double> { RowStarts = [0, 1], LogProbs = [-1], Old = [-1], Advantages = [1.0] }, new(1, 1, 1), new double[1], [])).Message);
 
     [Theory]
+    [InlineData("kl_in_reward", "0.1", "rewards")]
+    [InlineData("kl_penalty", "\"k2\"", "rewards")]
+    [InlineData("gamma", "0.9", "whole completions")]
+    [InlineData("lam", "0.9", "whole completions")]
+    [InlineData("target_kl", "0.1", "kl_loss_coef")]
+    [InlineData("horizon", "5", "kl_loss_coef")]
+    [InlineData("use_adaptive_entropy", "true", "entropy_coef")]
+    [InlineData("entropy_target", "0.1", "entropy_coef")]
+    [InlineData("sync_ref_model", "true", "the dump's reference")]
+    [InlineData("ref_model_sync_steps", "1", "the dump's reference")]
+    [InlineData("ref_model_mixup_alpha", "1", "the dump's reference")]
+    public void A_setting_that_a_replay_cannot_follow_is_refused_by_its_name(string name, string value, string says)
+    {
+        string message = Assert.Throws<FormatException>(() => ObjectiveReplay.Replay(
+            $$"""{"trl": "1", "mask": [[1]], "rewards": [1], "cases": [{"config": {"loss_type": "grpo", "{{name}}": {{value}}}, "loss": 0}]}""")).Message;
+        Assert.Contains($"{name} is {value}", message);
+        Assert.Contains(says, message);
+    }
+
+    [Fact]
+    public void What_is_off_in_the_library_may_stand_in_a_dump() => Assert.Equal(0, ObjectiveReplay.Replay("""
+        {"trl": "1", "mask": [[1]], "rewards": [1], "new": [[-1]], "old": [[-1]], "cases": [{"config": {"loss_type": "grpo", "kl_in_reward": 0, "gamma": 1.0, "target_kl": null, "sync_ref_model": false}, "loss": 0}]}
+        """).Largest);
+
+    [Fact]
+    public void A_dump_says_how_long_a_completion_may_be()
+    {
+        // dr_grpo: advantages -1/2 and 1/2 of two rows, divided by 2 rows and 10 tokens; the rows are padded to 1.
+        static double Loss(string more) => ObjectiveReplay.Replay($$"""
+            {"trl": "1", "group_size": 2, {{more}} "mask": [[1], [1]], "rewards": [0, 1], "new": [[-1], [-1]], "old": [[-1], [-1]],
+             "cases": [{"config": {"loss_type": "dr_grpo", "scale_rewards": "none"}, "gradient": [[0.025], [-0.025]]}]}
+            """).Largest;
+        Assert.Equal(0, Loss("\"max_completion_length\": 10,"), 1e-15);
+        Assert.Equal(9, Loss(""), 1e-12);
+    }
+
+    [Fact]
+    public void A_decoupled_case_divides_by_old_and_weighs_old_against_sampling()
+    {
+        // Ratio new / old = 1.1, weight old / sampling = 1.5, cut to 1.4; advantages -1/2 and 1/2.
+        string dump = $$"""
+            {"verl": "1", "group_size": 2, "mask": [[1], [1]], "rewards": [0, 1], "new": [[{{-1 + Math.Log(1.1):R}}], [{{-1 + Math.Log(1.1):R}}]], "old": [[-1], [-1]],
+             "sampling": [[{{-1 - Math.Log(1.5):R}}], [{{-1 - Math.Log(1.5):R}}]],
+             "cases": [{"config": {"loss_mode": "vanilla", "norm_adv_by_std_in_grpo": false, "use_decoupled_loss": true, "rollout_is": "token", "rollout_is_threshold": 1.4},
+                        "loss": 0, "gradient": [[0.385], [-0.385]], "metrics": {"rollout_corr/rollout_is_max": 1.4, "rollout_corr/kl": {{-Math.Log(1.5):R}} } }]}
+            """;
+        Assert.Equal(0, ObjectiveReplay.Replay(dump).Largest, 1e-8);
+    }
+
+    [Theory]
     [InlineData("{", "not JSON")]
     [InlineData("[]", "expected an object")]
     [InlineData("{\"cases\": []}", "names no library")]
     [InlineData("{\"trl\": \"1\", \"mask\": [[1]], \"rewards\": [1], \"cases\": [{\"config\": {\"loss_type\": \"grpo\", \"betta\": 1}}]}", "betta")]
     [InlineData("{\"trl\": \"1\", \"rewards\": [1], \"cases\": []}", "mask")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [], \"rewards\": [], \"cases\": []}", "no token that counts")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [[0, 0]], \"rewards\": [1], \"cases\": [{}]}", "no token that counts")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [[1]], \"rewards\": [1], \"cases\": []}", "no case")]
+    [InlineData("{\"trl\": \"1\", \"pairs\": 0, \"mask\": [[1]], \"cases\": []}", "no case")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [[1]], \"rewards\": [1], \"new\": [[-1]], \"old\": [[-1]], \"cases\": [{\"config\": {\"loss_type\": \"grpo\"}, \"metrics\": {}}]}", "neither loss, gradient, metrics nor advantages")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [[1]], \"new\": [[-1]], \"old\": [[-1]], \"cases\": [{\"config\": {\"loss_type\": \"grpo\"}, \"loss\": 0}]}", "0 rewards for 1 rows")]
+    [InlineData("{\"trl\": \"1\", \"mask\": [[1, 1]], \"rewards\": [1], \"new\": [[-1, -1]], \"old\": [[-1]], \"cases\": [{\"config\": {\"loss_type\": \"grpo\"}, \"loss\": 0}]}", "Row 0 of the dump has 1 entries where 2 tokens")]
     public void A_dump_that_cannot_be_replayed_gets_one_sentence(string dump, string says) =>
         Assert.Contains(says, Assert.Throws<FormatException>(() => ObjectiveReplay.Replay(dump)).Message);
 }
