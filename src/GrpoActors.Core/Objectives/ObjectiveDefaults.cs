@@ -197,12 +197,14 @@ public static class ObjectiveDefaults
 
     private static MismatchPart? MismatchOf(Dialect dialect, ObjectiveOptions o)
     {
-        if (o.ImportanceSamplingMode is not { } mode)
+        // A decoupled ratio says nothing of the behaviour policy: without the weights its gradient is that of samples which the proximal policy did not draw.
+        string mode = o.ImportanceSamplingMode ?? (o.Decoupled == true ? "token" : "off");
+        if (mode == "off")
             return null;
         bool verl = dialect == Dialect.Verl;
         bool masks = mode.EndsWith("_mask", StringComparison.Ordinal) || (!mode.EndsWith("_truncate", StringComparison.Ordinal) && o.ImportanceSamplingMin is not null);
         if (mode is not ("token" or "sequence" or "token_truncate" or "token_mask" or "sequence_truncate" or "sequence_mask"))
-            throw new ArgumentException($"vllm_importance_sampling_mode is '{mode}', expected token_truncate, token_mask, sequence_truncate or sequence_mask (verl's rollout_is: token or sequence).");
+            throw new ArgumentException($"vllm_importance_sampling_mode is '{mode}', expected off, token_truncate, token_mask, sequence_truncate or sequence_mask (verl's rollout_is: token or sequence).");
         return new(mode.StartsWith("sequence", StringComparison.Ordinal), masks ? MismatchCut.Mask : MismatchCut.Truncate, o.ImportanceSamplingMax ?? (verl ? 2 : 3))
         {
             Min = o.ImportanceSamplingMin ?? 0,

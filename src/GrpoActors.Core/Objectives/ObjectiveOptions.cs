@@ -50,7 +50,7 @@ public sealed record ObjectiveOptions
     /// <summary>TRL <c>off_policy_mask_threshold</c>.</summary>
     public double? OffPolicyMaskThreshold { get; init; }
 
-    /// <summary>TRL <c>vllm_importance_sampling_mode</c> (token_truncate, token_mask, sequence_truncate, sequence_mask) or verl <c>rollout_is</c> (token, sequence).</summary>
+    /// <summary>TRL <c>vllm_importance_sampling_mode</c> (token_truncate, token_mask, sequence_truncate, sequence_mask) or verl <c>rollout_is</c> (token, sequence); off; by default off, with <see cref="Decoupled"/> token.</summary>
     public string? ImportanceSamplingMode { get; init; }
 
     /// <summary>TRL <c>vllm_importance_sampling_clip_max</c> (3.0), verl <c>rollout_is_threshold</c> (2.0).</summary>
@@ -68,7 +68,8 @@ public sealed record ObjectiveOptions
     /// <summary>verl <c>rollout_rs_threshold</c>: one number, or one per rule; "lo_hi" for k1.</summary>
     public string? RolloutRsThreshold { get; init; }
 
-    /// <summary>Decoupled objective: the ratio divides by the proximal policy (AReaL <c>use_decoupled_loss</c>); cap of the weights in <see cref="ImportanceSamplingMax"/>.</summary>
+    /// <summary>Decoupled objective: the ratio divides by the proximal policy (AReaL <c>use_decoupled_loss</c>), and proximal / behaviour weighs each token, cut at <see cref="ImportanceSamplingMax"/>, unless <see cref="ImportanceSamplingMode"/> says otherwise.</summary>
+    /// <remarks>verl's decoupled mode has weights where <c>rollout_is</c> asks for them: none in its configuration files, sequence in its class, token and 2 in its preset <c>decoupled_token_is</c>, which is ours.</remarks>
     public bool? Decoupled { get; init; }
 
     /// <summary>TRL <c>sapo_temperature_pos</c> (1.0), verl <c>tau_pos</c> (1.0).</summary>

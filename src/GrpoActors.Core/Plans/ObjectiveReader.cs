@@ -68,7 +68,7 @@ internal static class ObjectiveReader
             SyncRefModel = phase.Get(Keys.SyncRefModel),
             RefModelSyncSteps = Written(phase, Keys.RefModelSyncSteps),
             UseAdaptiveEntropy = phase.Get(Keys.UseAdaptiveEntropy),
-            ImportanceSamplingMode = phase.Get(Keys.ImportanceSamplingMode) is var mode && mode == "off" ? null : mode,
+            ImportanceSamplingMode = phase.Given(Keys.ImportanceSamplingMode, out string mode) ? mode : null,
             ImportanceSamplingBatchNormalize = phase.Get(Keys.ImportanceSamplingBatchNormalize),
             RolloutRs = phase.Get(Keys.RolloutRs),
             RolloutRsThreshold = phase.Get(Keys.RolloutRsThreshold),
@@ -110,6 +110,7 @@ internal static class ObjectiveReader
         phase.Get(Keys.LossAggMode, plan.Aggregation.Form, how);
         phase.Get(Keys.AdvEstimator, plan.Advantages.Estimator, how);
         phase.Get(Keys.ScaleRewards, plan.Advantages.Scale, how);
+        phase.Get(Keys.ImportanceSamplingMode, plan.Mismatch is null ? "off" : "token", plan.Mismatch is null ? "" : Keys.UseDecoupledLoss.Key);
         if (plan.Reference.EverySteps > 0)
         {
             phase.Get(Keys.RefModelSyncSteps, plan.Reference.EverySteps, how);

@@ -129,7 +129,7 @@ internal static class ObjectiveSchema
     public static readonly Setting<string> ImportanceSamplingMode = new("vllm_importance_sampling_mode",
         new ChoiceForm<string>([.. new[] { "off", "token", "sequence", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask" }.Select(mode => (mode, mode))]),
         "Weights old / sampled, of a token or of a whole completion, truncated to the bounds (TIS) or 0 outside of them (IcePop, masked); token and sequence mask where a lower bound is given, else truncate. Costs a forward pass. In this engine sampler and learner agree to the last bit, so at lag 0 every weight is 1.")
-    { Default = "off", Origin = NameOrigin.Trl, Synonym = "rollout_is", AlsoKnownAs = ["vllm_importance_sampling_correction", "use_tis", "tis", "importance_sampling_mode"] };
+    { DefaultInWords = "off; with use_decoupled_loss token", Origin = NameOrigin.Trl, Synonym = "rollout_is", AlsoKnownAs = ["vllm_importance_sampling_correction", "use_tis", "tis", "importance_sampling_mode"] };
 
     public static readonly Setting<double> ImportanceSamplingMax = new("vllm_importance_sampling_clip_max", Above0, "Upper bound of these weights; of proximal / behaviour with use_decoupled_loss.")
     { DefaultInWords = "3; in dialect verl 2", Origin = NameOrigin.Trl, Synonym = "rollout_is_threshold", AlsoKnownAs = ["vllm_importance_sampling_cap", "tis_clip"] };
@@ -154,7 +154,7 @@ internal static class ObjectiveSchema
     { DefaultInWords = "none", Origin = NameOrigin.Trl };
 
     public static readonly Setting<bool> UseDecoupledLoss = new("use_decoupled_loss", new FlagForm(),
-        "The ratio divides by the policy that the step starts from, and the weights are that one / the one that sampled (AReaL, arXiv:2505.24298). For lag above 0; costs a forward pass.")
+        "The ratio divides by the policy that the step starts from, and the weights are that one / the one that sampled, of each token unless vllm_importance_sampling_mode says otherwise (AReaL, arXiv:2505.24298). For lag above 0; costs a forward pass.")
     { Default = false, AlsoKnownAs = ["decoupled"] };
 
     // Advantages.

@@ -72,6 +72,14 @@ public class MismatchTests
         Coefficients([-2 / 3.0, -0.5 / 3, -1], Run(new() { Decoupled = true, ImportanceSamplingMode = "token", ImportanceSamplingMax = 5 }).Gradient);
 
     [Fact]
+    public void Without_a_mode_its_weights_are_those_of_tokens_and_without_weights_it_has_to_be_asked()
+    {
+        Coefficients([-2 / 3.0, -0.5 / 3, -1], Run(new() { Decoupled = true, ImportanceSamplingMax = 5 }).Gradient);
+        Coefficients([-2 / 3.0, -0.5 / 3, -2 / 3.0], Run(new() { Decoupled = true }).Gradient); // verl's preset: 2
+        Coefficients([-1 / 3.0, -1 / 3.0, -1 / 3.0], Run(new() { Decoupled = true, ImportanceSamplingMode = "off" }).Gradient);
+    }
+
+    [Fact]
     public void Effective_sample_size_chi_square_and_KL_are_those_of_the_weights()
     {
         var metrics = Run(new() { ImportanceSamplingMode = "token", ImportanceSamplingMax = 9 }).Metrics;

@@ -74,6 +74,9 @@ public sealed class ObjectiveSettingsTests
             Plan("grpo", ("rollout_rs", "token_k1, seq_mean_k3"), ("rollout_rs_threshold", "0.5_2, 0.01")).Rejections.AsEnumerable());
         Assert.Equal(0.3, Plan("grpo", ("off_policy_mask_threshold", "0.3")).OffPolicyMaskThreshold);
         Assert.True(Plan("grpo", ("use_decoupled_loss", "true")).Decoupled);
+        Assert.Equal(new MismatchPart(false, MismatchCut.Truncate, 3), Plan("grpo", ("use_decoupled_loss", "true")).Mismatch);
+        Assert.Equal(new MismatchPart(false, MismatchCut.Truncate, 5) { LogClamp = 20 }, Plan("vanilla", ("dialect", "verl"), ("use_decoupled_loss", "true"), ("rollout_is_threshold", "5")).Mismatch);
+        Assert.Null(Plan("grpo", ("use_decoupled_loss", "true"), ("rollout_is", "off")).Mismatch);
     }
 
     [Fact]
