@@ -78,6 +78,7 @@ internal static class ObjectiveReader
         options = CheckRejection(phase, Numbers.Aggregate(options, (o, number) => number.Put(o, Written(phase, number.Setting))));
         ObjectivePlan plan = ObjectivePlan.For(dialect, name, options);
         Show(phase, plan);
+        CheckChoices(phase, plan, ObjectivePlan.For(dialect, name, options with { ImportanceSamplingLevel = null, ScaleRewards = null }));
         CheckAdvantages(phase, plan);
         CheckReference(phase, plan);
         CheckMismatch(phase, plan);
@@ -114,6 +115,43 @@ internal static class ObjectiveReader
         if (plan.Reference.EverySteps > 0)
         {
             phase.Get(Keys.RefModelSyncSteps, plan.Reference.EverySteps, how);
+        }
+    }
+
+    /// <summary>Choices and flags that would change nothing, as the rest is set.</summary>
+    /// <param name="bare">The plan with what the objective and the dialect say of those that have no default of their own.</param>
+    private static void CheckChoices(SectionReader phase, ObjectivePlan plan, ObjectivePlan bare)
+    {
+        bool penalised = plan.Kl.Coefficient != 0;
+        string named = $"objective {plan.Name}", estimated = $"adv_estimator {Keys.AdvEstimator.Form.Show(plan.Advantages.Estimator).Trim('"')}";
+        (string noPenalty, string setBeta) = penalised ? ($"the KL penalty of {named} is one of whole outputs", "Remove it.") : ("beta is 0: there is no KL penalty in the loss", "Set beta too, or remove it.");
+        Idle(phase, Keys.KlLossType, Keys.KlLossType.DefaultIn(plan.Dialect), penalised, noPenalty, setBeta);
+        Idle(phase, Keys.UseBiasCorrectionKl, Keys.UseBiasCorrectionKl.DefaultIn(plan.Dialect), penalised && !plan.Kl.WholeOutput, noPenalty, setBeta);
+        Idle(phase, Keys.KlPenalty, Keys.KlPenalty.DefaultIn(plan.Dialect), plan.KlInReward is not null, "kl_in_reward is 0: there is no penalty in the reward", "Set kl_in_reward too, or remove it.");
+        Idle(phase, Keys.PopulationStd, false, plan.Advantages.DividesByDeviation, $"{estimated}, as it is set here, divides by no deviation", "Remove it.");
+
+        bool hasRatio = plan.Surrogate is not (Surrogate.LogProb or Surrogate.Dro or Surrogate.Vespo or Surrogate.GeometricMean) || (penalised && plan.Kl is { BiasCorrected: true, WholeOutput: false });
+        Idle(phase, Keys.ImportanceSamplingLevel, bare.Ratio.Level, hasRatio, $"{named} takes no level: it has no ratio, or one of its own", "Remove it.");
+
+        bool scales = plan.Advantages is { Estimator: AdvantageEstimator.Grpo or AdvantageEstimator.ProcessSupervision }
+            or { Estimator: AdvantageEstimator.PassAtK, Scale: not AdvantageScale.Batch }
+            or { Estimator: AdvantageEstimator.LeaveOneOut or AdvantageEstimator.Gpg or AdvantageEstimator.Opo, Scale: AdvantageScale.None }; // true of them
+        Idle(phase, Keys.ScaleRewards, bare.Advantages.Scale, scales, $"{estimated} has its own scale", "Remove it.");
+
+        // verl forces the form of some policy losses; loss_agg_mode is then that of the penalty and the bonus alone.
+        bool aggregates = phase.Given(Keys.LossAggMode, out AggregationForm form)
+            && (form == plan.Aggregation.Form || (penalised && form == plan.SideAggregation.Form) || (HasBonus(plan) && form == plan.EntropyAggregation?.Form));
+        Idle(phase, Keys.LossAggMode, plan.Aggregation.Form, aggregates, $"{named} always is {Keys.LossAggMode.Form.Show(plan.Aggregation.Form)} in dialect {plan.Dialect.ToString().ToLowerInvariant()}", "Remove it.");
+    }
+
+    private static bool HasBonus(ObjectivePlan plan) => plan.Entropy.Coefficient != 0 || plan.AdaptiveEntropy is not null;
+
+    /// <summary>Reports a setting that nothing reads, unless it says what holds <paramref name="anyway"/>: a run file may write what it may leave out.</summary>
+    private static void Idle<T>(SectionReader phase, Setting<T> setting, T anyway, bool used, string reason, string fix)
+    {
+        if (!used && phase.Given(setting, out T written) && !EqualityComparer<T>.Default.Equals(written, anyway))
+        {
+            phase.Wrong(setting, $"is {setting.Form.Show(written)}, but {reason}.", fix);
         }
     }
 

@@ -181,7 +181,7 @@ internal static class ObjectiveSchema
     public static readonly Setting<double> Gamma = new("gamma", From0To1, "reinforce_plus_plus: discount of a token.") { DefaultInWords = "1", Origin = NameOrigin.Verl };
 
     public static readonly Section All = new("objective of a grpo phase",
-        "The loss of a phase of kind grpo, and how rewards become advantages. A setting that the objective has no use for is an error.",
+        "The loss of a phase of kind grpo, and how rewards become advantages. A setting that the objective, as it is set, has no use for is an error, unless a choice or a flag says what holds anyway.",
     [
         Objective, Epsilon, EpsilonHigh, Delta, ClipRatioC, ImportanceSamplingLevel, LossAggMode, LossScaleFactor,
         SapoTemperaturePos, SapoTemperatureNeg, VespoKPos, VespoLambdaPos, VespoKNeg, VespoLambdaNeg, DroBeta, KlCovRatio, PpoKlCoef, ClipCovRatio, ClipCovLb, ClipCovUb,

@@ -126,6 +126,35 @@ public sealed class ObjectiveSettingsTests
     public void A_setting_without_use_is_one_clear_sentence(string key, string value, string sentence) =>
         Assert.Equal(sentence, RunFiles.Error($"phases.grpo.{key}", value));
 
+    [Theory]
+    [InlineData("kl_loss_type=k1", "kl_loss_type: is \"k1\", but beta is 0: there is no KL penalty in the loss. Set beta too, or remove it.")]
+    [InlineData("use_bias_correction_kl=false", "use_bias_correction_kl: is false, but beta is 0: there is no KL penalty in the loss. Set beta too, or remove it.")]
+    [InlineData("objective=r1;dialect=paper;use_bias_correction_kl=true", "use_bias_correction_kl: is true, but the KL penalty of objective r1 is one of whole outputs. Remove it.")]
+    [InlineData("kl_penalty=k2", "kl_penalty: is \"k2\", but kl_in_reward is 0: there is no penalty in the reward. Set kl_in_reward too, or remove it.")]
+    [InlineData("objective=rloo;population_std=true", "population_std: is true, but adv_estimator rloo, as it is set here, divides by no deviation. Remove it.")]
+    [InlineData("objective=rloo;scale_rewards=batch", "scale_rewards: is \"batch\", but adv_estimator rloo has its own scale. Remove it.")]
+    [InlineData("adv_estimator=grpo_passk;scale_rewards=batch", "scale_rewards: is \"batch\", but adv_estimator grpo_passk has its own scale. Remove it.")]
+    [InlineData("objective=vespo;importance_sampling_level=sequence", "importance_sampling_level: is \"sequence\", but objective vespo takes no level: it has no ratio, or one of its own. Remove it.")]
+    [InlineData("objective=gspo;dialect=verl;loss_agg_mode=token-mean", "loss_agg_mode: is \"token-mean\", but objective gspo always is \"seq-mean-token-mean\" in dialect verl. Remove it.")]
+    [InlineData("objective=geo_mean;beta=0.1;loss_agg_mode=token-mean", "loss_agg_mode: is \"token-mean\", but objective geo_mean always is \"seq-mean-token-mean\" in dialect trl. Remove it.")]
+    public void So_is_a_choice_or_a_flag_without_use(string settings, string sentence) =>
+        Assert.Equal([$"phases.grpo.{sentence} [--set]"], RunFiles.Read(Sets(settings)).Errors.Select(error => error.ToString()));
+
+    [Theory]
+    [InlineData("kl_loss_type=k3;use_bias_correction_kl=true;kl_penalty=k1;population_std=false;importance_sampling_level=token;loss_agg_mode=token-mean;scale_rewards=group")]
+    [InlineData("objective=rloo;scale_rewards=group")]
+    [InlineData("objective=rloo;scale_rewards=none")]
+    [InlineData("objective=gspo;dialect=verl;loss_agg_mode=token-mean;beta=0.1")]
+    [InlineData("objective=gspo;dialect=verl;loss_agg_mode=token-mean;entropy_coef=0.1")]
+    [InlineData("objective=gspo;dialect=verl;loss_agg_mode=seq-mean-token-mean")]
+    [InlineData("objective=vespo;importance_sampling_level=sequence;beta=0.1")]
+    [InlineData("adv_estimator=grpo_passk;scale_rewards=none")]
+    [InlineData("adv_estimator=gdpo;population_std=true")]
+    public void What_holds_anyway_may_be_said_and_so_may_what_a_part_of_the_loss_reads(string settings) => Assert.Empty(RunFiles.Read(Sets(settings)).Errors);
+
+    private static (string, string)[] Sets(string settings) =>
+        [.. settings.Split(';').Select(setting => setting.Split('=')).Select(pair => (pair[0] == "dialect" ? pair[0] : $"phases.grpo.{pair[0]}", pair[1]))];
+
     [Fact]
     public void Settings_that_contradict_each_other_are_told()
     {
