@@ -6,6 +6,7 @@ namespace GrpoActors.Core.Tests.Objectives;
 public class InvarianceTests
 {
     private const int Seeds = 25;
+    private const double FloatMinNormal = 1.17549435e-38;
 
     public static TheoryData<string> Names() => GradientTests.Names();
 
@@ -138,23 +139,22 @@ public class InvarianceTests
         };
     }
 
+    /// <summary>What a trainer gets that keeps its numbers in float32, against what it would get from float64: the rounding of what goes in, the arithmetic between and the rounding of what comes out.</summary>
     [Theory]
     [MemberData(nameof(Names))]
     public void Single_precision_keeps_six_digits_and_five_at_extreme_ratios(string piece)
     {
         var plan = Pieces.Plan(piece);
-        for (int seed = 0; seed < Seeds; seed++)
+        for (int seed = 0; seed < 100; seed++)
         {
             InSingle(plan, RandomUpdate.Draw(seed, plan), 1e-6, $"seed {seed}");
-            if (plan.Ratio.Level == RatioLevel.Token)
-                InSingle(plan, RandomUpdate.Draw(seed, plan, spread: 32), 1e-5, $"seed {seed}, log-ratios up to 19");
+            InSingle(plan, RandomUpdate.Draw(seed, plan, spread: 32), 1e-5, $"seed {seed}, log-ratios up to 19");
         }
     }
 
     private static void InSingle(ObjectivePlan plan, RandomUpdate x, double tolerance, string what)
     {
         static float[] F(double[] from) => [.. from.Select(v => (float)v)];
-        int n = x.LogProbs.Length;
         var batch = new ObjectiveBatch<float>
         {
             RowStarts = x.RowStarts,
@@ -168,19 +168,20 @@ public class InvarianceTests
             Advantages = x.Advantages,
             RowKeys = x.RowKeys,
         };
-        float[] single = new float[n];
-        double[] full = new double[n];
+        var survey = new StepSurvey(plan);
+        survey.Add(batch);
         bool bonus = plan.NeedsEntropyGradient;
-        // Both see the numbers that single precision can hold; what is compared is the arithmetic.
-        var rounded = x.Select([.. Enumerable.Range(0, x.Rows)]);
-        foreach (var column in new[] { rounded.LogProbs, rounded.Old, rounded.Sampling, rounded.Proximal, rounded.Reference, rounded.Entropies })
-            for (int t = 0; t < n; t++)
-                column[t] = (float)column[t];
-        var totals = rounded.Totals(plan);
-        Objective.Evaluate(plan, batch, totals, single, bonus ? new float[n] : []);
-        Objective.Evaluate(plan, rounded.Batch(plan), totals, full, bonus ? new double[n] : []);
-        double largest = full.Select(Math.Abs).DefaultIfEmpty(0).Max();
+        int n = x.LogProbs.Length;
+        float[] single = new float[n], singleEntropy = new float[bonus ? n : 0];
+        double[] full = new double[n], fullEntropy = new double[bonus ? n : 0];
+        Objective.Evaluate(plan, batch, survey.Totals(), single, singleEntropy);
+        Objective.Evaluate(plan, x.Batch(plan), x.Totals(plan), full, fullEntropy);
+        double largest = full.Concat(fullEntropy).Select(Math.Abs).DefaultIfEmpty(0).Max();
+        // VESPO weighs a row that drifted far with e^-80 and less: where all rows did, float32 has no six digits to keep.
+        double bound = tolerance * largest + (largest < FloatMinNormal ? FloatMinNormal : float.Epsilon);
         for (int t = 0; t < n; t++)
-            Assert.True(Math.Abs(single[t] - full[t]) <= tolerance * largest + float.Epsilon, $"{what}: token {t}, {single[t]:R} and {full[t]:R}");
+            Assert.True(Math.Abs(single[t] - full[t]) <= bound, $"{what}: token {t}, {single[t]:R} and {full[t]:R}, {Math.Abs(single[t] - full[t]) / largest:E1} of the largest");
+        for (int t = 0; t < fullEntropy.Length; t++)
+            Assert.True(Math.Abs(singleEntropy[t] - fullEntropy[t]) <= bound, $"{what}: entropy of token {t}, {singleEntropy[t]:R} and {fullEntropy[t]:R}");
     }
 }

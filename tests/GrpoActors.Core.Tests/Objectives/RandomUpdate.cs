@@ -31,7 +31,7 @@ internal sealed class RandomUpdate
         {
             int start = update.RowStarts[row], end = update.RowStarts[row + 1];
             int counted = Enumerable.Range(start, end - start).Count(t => update.Mask[t]);
-            double ofRow = LogRatio(random), jitter = 0;
+            double ofRow = LogRatio(random) * (plan.Ratio.Level == RatioLevel.Token ? 1 : spread), jitter = 0;
             int left = counted;
             for (int t = start; t < end; t++)
             {
