@@ -23,7 +23,7 @@ internal static class ObjectiveCommand
     {
         var command = new Command("objective", Description.ReplaceLineEndings("\n"));
         var file = new Argument<string>("FILE") { Description = "A dump, as JSON." };
-        var tolerance = new Option<double?>("--tolerance") { Description = "Largest difference allowed; by default what rounding explains: 1e-12 for verl's float64, 2e-6 for TRL's float32.", HelpName = "X" };
+        var tolerance = new Option<double?>("--tolerance") { Description = "Largest difference allowed; by default what rounding explains: 1e-12 of float64 (verl, group-robust steps), 1e-6 of TRL's float32, 2e-6 of its discopop.", HelpName = "X" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object on stdout." };
         command.Add(file);
         command.Add(tolerance);
@@ -31,7 +31,7 @@ internal static class ObjectiveCommand
         command.SetAction(parsed => RowFile.Guard(() =>
         {
             ReplayReport report = ObjectiveReplay.Replay(File.ReadAllText(parsed.GetRequiredValue(file)));
-            double bound = parsed.GetValue(tolerance) ?? report.DefaultTolerance;
+            double? bound = parsed.GetValue(tolerance);
             TextWriter to = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(json))
             {
@@ -47,23 +47,25 @@ internal static class ObjectiveCommand
         return command;
     }
 
-    private static void Print(TextWriter to, ReplayReport report, double tolerance)
+    private static void Print(TextWriter to, ReplayReport report, double? tolerance)
     {
         to.WriteLine($"{report.Source}: {report.Cases.Count} cases");
         to.WriteLine($"{"loss",8} {"gradient",8} {"metrics",8} {"advant.",8}  case");
         foreach (ReplayedCase x in report.Cases)
         {
-            string mark = x.Largest <= tolerance ? "" : x.WorstMetric is { } metric && x.Metrics > tolerance ? $"  BEYOND ({metric})" : "  BEYOND";
+            string mark = x.Within(tolerance) ? "" : x.WorstMetric is { } metric && x.Metrics > (tolerance ?? x.Tolerance) ? $"  BEYOND ({metric})" : "  BEYOND";
             to.WriteLine($"{Shown(x.Loss),8} {Shown(x.Gradient),8} {Shown(x.Metrics),8} {Shown(x.Advantages),8}  {Short(x.Case)}{mark}");
         }
 
-        to.WriteLine($"largest difference {Shown(report.Largest)}, tolerance {Shown(tolerance)}: {(report.Within(tolerance) ? "all within" : $"{report.Cases.Count(x => x.Largest > tolerance)} cases beyond")}");
+        double[] bounds = [.. report.Cases.Select(x => tolerance ?? x.Tolerance).Distinct().Order()];
+        int beyond = report.Cases.Count(x => !x.Within(tolerance));
+        to.WriteLine($"largest difference {Shown(report.Largest)}, tolerance {string.Join(" or ", bounds.Select(x => Shown(x)))}: {(beyond == 0 ? "all within" : $"{beyond} cases beyond")}");
     }
 
-    private static void Write(Utf8JsonWriter json, ReplayReport report, double tolerance)
+    private static void Write(Utf8JsonWriter json, ReplayReport report, double? tolerance)
     {
         json.WriteString("source", report.Source);
-        json.WriteNumber("tolerance", tolerance);
+        Number(json, "tolerance", tolerance);
         Number(json, "largest", report.Largest);
         json.WriteBoolean("within", report.Within(tolerance));
         json.WriteStartArray("cases");
@@ -76,7 +78,8 @@ internal static class ObjectiveCommand
             Number(json, "metrics", x.Metrics);
             json.WriteString("worstMetric", x.WorstMetric);
             Number(json, "advantages", x.Advantages);
-            json.WriteBoolean("within", x.Largest <= tolerance);
+            Number(json, "tolerance", tolerance ?? x.Tolerance);
+            json.WriteBoolean("within", x.Within(tolerance));
             json.WriteEndObject();
         }
 

@@ -13,6 +13,14 @@ namespace GrpoActors.Core.Objectives;
 /// <param name="Advantages">Largest |ours - theirs| over the tokens, divided by max(1, the largest |theirs|); null if the dump has none.</param>
 public sealed record ReplayedCase(string Case, double? Loss, double? Gradient, double? Metrics, string? WorstMetric, double? Advantages)
 {
+    /// <summary>What rounding alone explains: 1e-12 where the dump was computed in float64, 1e-6 in float32, more where the case says why.</summary>
+    public double Tolerance { get; init; } = Float64;
+
+    internal const double Float64 = 1e-12, Float32 = 1e-6;
+
+    /// <summary>No further away than <paramref name="tolerance"/>; null: than the case's own.</summary>
+    public bool Within(double? tolerance) => Largest <= (tolerance ?? Tolerance);
+
     public bool ComparesNothing => Loss is null && Gradient is null && Metrics is null && Advantages is null;
 
     /// <summary>The largest of the four.</summary>
@@ -26,11 +34,8 @@ public sealed record ReplayReport(string Source, IReadOnlyList<ReplayedCase> Cas
     /// <summary>The largest difference of any case.</summary>
     public double Largest => Cases.Count == 0 ? 0 : Cases.Max(c => c.Largest);
 
-    /// <summary>What rounding alone explains: verl's dump is float64; TRL's is float32, where a temperature in a loss (discopop's 1/20) magnifies the rounding of summed log-probs.</summary>
-    public double DefaultTolerance => Source.StartsWith("verl", StringComparison.Ordinal) ? 1e-12 : 2e-6;
-
-    /// <summary>True when no case is further away than <paramref name="tolerance"/>.</summary>
-    public bool Within(double tolerance) => Largest <= tolerance;
+    /// <summary>True when no case is further away than <paramref name="tolerance"/>; null: than its own.</summary>
+    public bool Within(double? tolerance = null) => Cases.All(c => c.Within(tolerance));
 }
 
 /// <summary>Replays dumps of log-probs that TRL or verl (or their users) recorded, and says how far our numbers are from theirs.</summary>
@@ -70,7 +75,7 @@ public static class ObjectiveReplay
         var dump = new PaddedDump(root);
         if (!dump.Mask.Contains(true))
             throw new FormatException("The dump has no token that counts: there is nothing to compare.");
-        List<ReplayedCase> cases = root.TryGetProperty("pairs", out _) ? [.. PreferenceReplay.Cases(root, dump)] : Cases(library, root, dump);
+        List<ReplayedCase> cases = root.TryGetProperty("pairs", out _) ? [.. PreferenceReplay.Cases(root, dump)] : PolicyCases(library, root, dump);
         if (cases.Count == 0)
             throw new FormatException("The dump has no case: there is nothing to compare.");
         if (cases.Find(x => x.ComparesNothing) is { } empty)
@@ -78,12 +83,12 @@ public static class ObjectiveReplay
         return new(source, cases);
     }
 
-    private static List<ReplayedCase> Cases(string library, JsonElement root, PaddedDump dump)
+    private static List<ReplayedCase> PolicyCases(string library, JsonElement root, PaddedDump dump)
     {
         var dialect = library == "verl" ? Dialect.Verl : Dialect.Trl;
         var cases = new List<ReplayedCase>();
         foreach (var x in root.Needed("cases").EnumerateArray())
-            cases.Add(Case(dialect, dump, x));
+            cases.Add(Case(dialect, dump, x) with { Tolerance = library == "verl" ? ReplayedCase.Float64 : ReplayedCase.Float32 });
         if (root.TryGetProperty("advantages", out var advantages))
         {
             foreach (var estimator in advantages.EnumerateObject())
