@@ -152,26 +152,24 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
 
     private void Surrogates(RowBuffer x, long key)
     {
-        Phi = 1; // of a row without tokens
+        if (plan.Surrogate is Surrogate.Vespo vespo)
+        {
+            Vespo(x, vespo);
+            return;
+        }
         for (int t = 0; t < x.Length; t++)
         {
             if (!x.Mask[t])
                 continue;
             double a = x.Advantage[t];
             bool chosen = totals.Chosen.Count > 0 && totals.Chosen.Contains((key, t));
-            if (plan.Surrogate is Surrogate.Vespo vespo)
-            {
-                Phi = VespoWeight(x, vespo, a);
-                (value[t], dRatio[t], direct[t], Flags[t]) = (-Phi * a * x.LogProb[t], 0, -Phi * a, SurrogateFlags.None);
-                continue;
-            }
             var point = new SurrogatePoint(ratio[t], heldRatio[t], x.LogProb[t], x.Held[t], x.Old[t], a, chosen);
             var slope = point.Of(plan.Surrogate);
             (value[t], dRatio[t], direct[t], Flags[t]) = (slope.Value, slope.PerRatio, slope.PerLogProb, slope.Flags);
         }
     }
 
-    private double VespoWeight(RowBuffer x, Surrogate.Vespo part, double advantage)
+    private void Vespo(RowBuffer x, Surrogate.Vespo part)
     {
         double low = Transcendental.Log(1e-8), s = 0;
         for (int t = 0; t < x.Length; t++)
@@ -185,9 +183,17 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         if (plan.Mismatch is { WholeSequence: true } && x.Length > 0)
             s += LogWeight(x.MismatchWeight[0], low);
         double log = Math.Clamp(s, low, 20), w = Transcendental.Exp(log);
-        double k = advantage >= 0 ? part.KPositive : part.KNegative;
-        double lambda = Math.Max(1e-4, advantage >= 0 ? part.LambdaPositive : part.LambdaNegative);
-        return Transcendental.Exp(lambda + k * log - lambda * w);
+        double Weight(double k, double lambda) => Transcendental.Exp(Math.Max(1e-4, lambda) + k * log - Math.Max(1e-4, lambda) * w);
+        double positive = Weight(part.KPositive, part.LambdaPositive), negative = Weight(part.KNegative, part.LambdaNegative);
+        Phi = 1; // of a row without tokens
+        for (int t = 0; t < x.Length; t++)
+        {
+            if (!x.Mask[t])
+                continue;
+            double a = x.Advantage[t];
+            Phi = a >= 0 ? positive : negative;
+            (value[t], dRatio[t], direct[t], Flags[t]) = (-Phi * a * x.LogProb[t], 0, -Phi * a, SurrogateFlags.None);
+        }
     }
 
     private static double LogWeight(double weight, double low) => weight > 0 ? Math.Clamp(Transcendental.Log(weight), low, 20) : low;
