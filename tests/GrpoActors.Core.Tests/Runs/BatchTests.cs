@@ -73,6 +73,20 @@ public sealed class BatchTests
     [InlineData("reinforce_plus_plus_baseline")]
     public void A_run_file_may_ask_for_the_others(string estimator) => Assert.Empty(RunFiles.Read(("phases.grpo.adv_estimator", estimator)).Errors);
 
+    [Theory]
+    [InlineData(true, DropReason.None, 0f, 1f, 1f)]
+    [InlineData(true, DropReason.NoSpread, 1f, 1f, 1f)]
+    [InlineData(false, DropReason.None, 1f, 1f, 1f)]
+    [InlineData(true, DropReason.NoSpread, 1f, 1f, null)] // an unscorable completion is no other reward
+    [InlineData(true, DropReason.None, 0f, 1f, null)]
+    [InlineData(true, DropReason.Unscorable, 1f, null, null)]
+    public void A_group_without_spread_among_its_scorable_completions_is_dropped_where_the_plan_says_so(bool drop, DropReason reason, float? first, float? second, float? third)
+    {
+        RunState run = RunState.Begin(Plans.Identity(sftSteps: 0, groups: 1, evaluate: false, dropZeroSpread: drop)) with { Phase = 1 };
+        var group = new GroupState(new GroupId(1, GroupStream.Primary, 0), 0, new PolicyVersion(0), 0, 0, GroupFate.Scored, [Scored(0, first), Scored(1, second), Scored(2, third)], DropReason.None, 0);
+        Assert.Equal(reason, GroupAggregator.Verdict(run, group));
+    }
+
     private static double[] Advantages(AdvantagePlan advantages)
     {
         RunIdentity plan = Plans.Identity(sftSteps: 0, groups: 1, evaluate: false);
