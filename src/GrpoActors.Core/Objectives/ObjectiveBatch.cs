@@ -29,8 +29,11 @@ public readonly ref struct ObjectiveBatch<T> where T : System.Numerics.IFloating
     /// <summary>Shape [N]: false for tokens that do not count (tool output, truncated rows). Empty: all count.</summary>
     public ReadOnlySpan<bool> Mask { get; init; }
 
-    /// <summary>Shape [R] or [N].</summary>
+    /// <summary>Shape [R], or [N] with <see cref="PerToken"/>.</summary>
     public required ReadOnlySpan<double> Advantages { get; init; }
+
+    /// <summary>Each token has an advantage of its own.</summary>
+    public bool PerToken { get; init; }
 
     /// <summary>Shape [R]: a number that names each row whatever the cut and the order of the update (of its completion's id, say). Needed only if
     /// <see cref="ObjectivePlan.NeedsWholeUpdate"/>; empty numbers the rows from <see cref="FirstRow"/> on.</summary>
@@ -68,8 +71,8 @@ public readonly ref struct ObjectiveBatch<T> where T : System.Numerics.IFloating
         Length("held log-probs", HeldLogProbs.Length, n, required: false);
         if (!RowKeys.IsEmpty && RowKeys.Length != Rows)
             throw new ArgumentException($"{RowKeys.Length} row keys came with {Rows} rows.");
-        if (Advantages.Length != Rows && Advantages.Length != n)
-            throw new ArgumentException($"{Advantages.Length} advantages came with {Rows} rows of {n} tokens; one a row or one a token was expected.");
+        if (Advantages.Length != (PerToken ? n : Rows))
+            throw new ArgumentException($"{Advantages.Length} advantages came with {Rows} rows of {n} tokens; one a {(PerToken ? "token" : "row")} was expected.");
     }
 
     private static void Length(string what, int found, int expected, bool required)

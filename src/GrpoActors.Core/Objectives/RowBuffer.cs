@@ -107,12 +107,11 @@ internal sealed class RowBuffer(ObjectivePlan plan)
 
     private void LoadAdvantages<T>(in ObjectiveBatch<T> batch, int row, int start) where T : IFloatingPointIeee754<T>
     {
-        bool perToken = batch.Advantages.Length != batch.Rows;
         for (int t = 0; t < Length; t++)
         {
-            Advantage[t] = !Mask[t] ? 0 : perToken ? batch.Advantages[start + t] : batch.Advantages[row];
+            Advantage[t] = !Mask[t] ? 0 : batch.PerToken ? batch.Advantages[start + t] : batch.Advantages[row];
             if (!double.IsFinite(Advantage[t]))
-                throw new NonFiniteTokenException(row, perToken ? t : -1, "advantage", Advantage[t]);
+                throw new NonFiniteTokenException(row, batch.PerToken ? t : -1, "advantage", Advantage[t]);
         }
     }
 

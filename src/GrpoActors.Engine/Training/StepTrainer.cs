@@ -334,6 +334,8 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
 
         public required ReadOnlySpan<double> Advantages { get; init; }
 
+        public required bool PerToken { get; init; }
+
         public required ReadOnlySpan<bool> Mask { get; init; }
 
         public required ReadOnlySpan<float> Behaviour { get; init; }
@@ -375,7 +377,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             rows.Proximal.AsSpan(rows.Proximal is null ? 0 : from, rows.Proximal is null ? 0 : length).CopyTo(proximal.IsEmpty ? [] : proximal[to..]);
         }
 
-        return new Gathered { RowStarts = starts, Advantages = advantages, Mask = mask, Behaviour = behaviour, Reference = reference, Proximal = proximal };
+        return new Gathered { RowStarts = starts, Advantages = advantages, PerToken = rows.PerToken, Mask = mask, Behaviour = behaviour, Reference = reference, Proximal = proximal };
     }
 
     /// <summary>
@@ -398,6 +400,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             Entropies = scores.Entropies is null ? [] : scores.Entropies.AsSpan(0, targets),
             Mask = gathered.Mask,
             Advantages = gathered.Advantages,
+            PerToken = gathered.PerToken,
             FirstRow = firstRow,
         };
     }

@@ -41,6 +41,22 @@ public class FaultTests
         }
     }
 
+    /// <summary>As many rows as tokens, one of them empty: no count could tell which of the two the advantages belong to.</summary>
+    [Fact]
+    public void Advantages_of_tokens_are_said_to_be_so()
+    {
+        var plan = ObjectivePlan.For(Dialect.Trl, "dapo");
+        double[] Gradient(bool perToken)
+        {
+            double[] gradient = new double[2];
+            Objective.Evaluate(plan, new ObjectiveBatch<double> { RowStarts = [0, 0, 2], LogProbs = [-1, -1], Advantages = [1.0, 2.0], PerToken = perToken }, new(2, 2, 1), gradient, []);
+            return gradient;
+        }
+
+        Assert.Equal([-0.5, -1], Gradient(perToken: true));
+        Assert.Equal([-1, -1], Gradient(perToken: false));
+    }
+
     [Fact]
     public void A_ratio_that_overflows_stops_instead_of_reaching_the_weights()
     {

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
 
 namespace GrpoActors.Core.Tests.Objectives;
@@ -17,7 +18,12 @@ internal sealed class RandomUpdate
     public required double[] Reference { get; init; }
     public required double[] Entropies { get; set; }
     public required bool[] Mask { get; init; }
+
+    /// <summary>Of rows; of tokens with <see cref="PerToken"/>.</summary>
     public required double[] Advantages { get; init; }
+
+    public bool PerToken { get; init; }
+
     public required long[] RowKeys { get; init; }
 
     public int Rows => RowStarts.Length - 1;
@@ -25,7 +31,7 @@ internal sealed class RandomUpdate
     public static RandomUpdate Draw(int seed, ObjectivePlan plan, int rows = 4, int lengthMax = 4, double spread = 1)
     {
         var random = new SplitMix((ulong)seed);
-        var update = Shape(random, rows, lengthMax);
+        var update = Shape(random, rows, lengthMax, perToken: !plan.Advantages.FollowsFromRewards);
         int n = update.RowStarts[^1];
         for (int row = 0; row < rows; row++)
         {
@@ -52,13 +58,16 @@ internal sealed class RandomUpdate
                 (plan.Decoupled ? update.Old : update.Sampling)[t] = denominator + 0.3 * (random.Next() - 0.5);
                 update.Reference[t] = p + Signed(random, 0.02, 0.9);
                 update.Entropies[t] = 2 * random.Next();
+                if (update.PerToken)
+                    update.Advantages[t] = Signed(random, 0.1, 2);
             }
-            update.Advantages[row] = Signed(random, 0.1, 2);
+            if (!update.PerToken)
+                update.Advantages[row] = Signed(random, 0.1, 2);
         }
         return update;
     }
 
-    private static RandomUpdate Shape(SplitMix random, int rows, int lengthMax)
+    private static RandomUpdate Shape(SplitMix random, int rows, int lengthMax, bool perToken)
     {
         int[] starts = new int[rows + 1];
         int empty = (int)(random.Next() * rows);
@@ -75,7 +84,8 @@ internal sealed class RandomUpdate
             Reference = new double[n],
             Entropies = new double[n],
             Mask = new bool[n],
-            Advantages = new double[rows],
+            Advantages = new double[perToken ? n : rows],
+            PerToken = perToken,
             RowKeys = [.. Enumerable.Range(0, rows).Select(i => 1000L + 7 * i)],
         };
         for (int t = 0; t < n; t++)
@@ -99,6 +109,7 @@ internal sealed class RandomUpdate
         Entropies = Entropies,
         Mask = Mask,
         Advantages = Advantages,
+        PerToken = PerToken,
         RowKeys = RowKeys,
     };
 
@@ -127,7 +138,8 @@ internal sealed class RandomUpdate
             Reference = Pick(Reference),
             Entropies = Pick(Entropies),
             Mask = Pick(Mask),
-            Advantages = [.. order.Select(i => Advantages[i])],
+            Advantages = PerToken ? Pick(Advantages) : [.. order.Select(i => Advantages[i])],
+            PerToken = PerToken,
             RowKeys = [.. order.Select(i => RowKeys[i])],
         };
     }
@@ -193,6 +205,15 @@ internal static class Pieces
         yield return ("rejection of rows", Of(Dialect.Verl, "vanilla", None with { RolloutRs = "seq_mean_k3,seq_max_k2", RolloutRsThreshold = "0.004,0.009" }));
         yield return ("off-policy mask", Of(Dialect.Trl, "grpo", None with { OffPolicyMaskThreshold = 0.1 }));
         yield return ("decoupled", Of(Dialect.Verl, "vanilla", None with { Decoupled = true, ImportanceSamplingMode = "token", ImportanceSamplingMax = 5 }));
+        var ofTokens = None with { AdvEstimator = AdvantageEstimator.ReinforcePlusPlus, Gamma = 0.9 };
+        foreach (string name in new[] { "grpo", "luspo", "sapo", "vespo" })
+            yield return ($"advantages of tokens, trl {name}", Of(Dialect.Trl, name, ofTokens));
+        yield return ("advantages of tokens, trl cispo", Of(Dialect.Trl, "cispo", ofTokens with { EpsilonHigh = 1.25 }));
+        foreach (string name in new[] { "vanilla", "geo_mean", "gspo", "gpg", "dro", "dppo_tv" })
+            yield return ($"advantages of tokens, verl {name}", Of(Dialect.Verl, name, ofTokens));
+        yield return ("advantages of tokens, kl_cov", Of(Dialect.Verl, "kl_cov", ofTokens with { CovRatio = 0.3 }));
+        yield return ("advantages of tokens, clip_cov", Of(Dialect.Verl, "clip_cov", ofTokens with { CovRatio = 0.3, ClipCovLb = -10, ClipCovUb = 10, Seed = 5 }));
+        yield return ("advantages of tokens, off-policy mask", Of(Dialect.Trl, "grpo", ofTokens with { OffPolicyMaskThreshold = 0.1 }));
         yield return ("top-entropy quantile", Of(Dialect.Trl, "dapo", None with { TopEntropyQuantile = 0.617 }));
         yield return ("entropy bonus, trl grpo", Of(Dialect.Trl, "grpo", None with { EntropyCoef = 0.2, TopEntropyQuantile = 0.617 }));
         yield return ("entropy bonus, trl dapo", Of(Dialect.Trl, "dapo", None with { EntropyCoef = 0.2 }));
