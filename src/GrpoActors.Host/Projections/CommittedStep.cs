@@ -12,11 +12,12 @@ namespace GrpoActors.Host.Projections;
 /// <param name="PhaseStep">Within the phase, from 1.</param>
 /// <param name="Groups">In the order of the step; empty in an sft step.</param>
 /// <param name="Evaluation">Of the version that the step started from, where one was due.</param>
+/// <param name="EvaluationData">Its data file's name without the ending: verl's data_source.</param>
 /// <param name="TokensSampled">Completion tokens since the run began, dropped ones included.</param>
 /// <param name="TokensOfStep">Completion tokens that this step trained.</param>
 public sealed record CommittedStep(
     PhasePlan Phase, int PhaseStep, StepInputs Inputs, StepOutputs Outputs, StepTimings Timings, ImmutableArray<TrainedGroup> Groups, Evaluation? Evaluation,
-    long TokensSampled, long TokensOfStep)
+    string EvaluationData, long TokensSampled, long TokensOfStep)
 {
     /// <summary>Through the whole run, from 1: the version that this step made.</summary>
     public long RunStep => Inputs.Step + 1;
@@ -90,7 +91,7 @@ public sealed class CommittedSteps(RunIdentity plan)
     {
         ImmutableArray<TrainedGroup> trained = [.. e.Inputs.Groups.Select(id => groups[id])];
         var step = new CommittedStep(
-            plan.Phases[phase], (int)(e.Inputs.Step - phaseStart) + 1, e.Inputs, e.Outputs, e.Timings, trained, evaluation, tokensSampled,
+            plan.Phases[phase], (int)(e.Inputs.Step - phaseStart) + 1, e.Inputs, e.Outputs, e.Timings, trained, evaluation, Path.GetFileNameWithoutExtension(plan.Evaluation?.Data.Path ?? ""), tokensSampled,
             trained.Sum(group => Tokens(group.Completions)));
         foreach (GroupId id in e.Inputs.Groups.Concat(e.Inputs.PassedOver))
         {

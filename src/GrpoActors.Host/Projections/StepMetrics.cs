@@ -7,7 +7,7 @@ namespace GrpoActors.Host.Projections;
 /// <summary>A step's numbers under TRL's names where TRL has one: what the trainer reported, which the journal holds, and what a trainer cannot know.</summary>
 /// <remarks>
 /// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>.
-/// <c>epoch</c> counts the prompts that were opened, in passes over the phase's data.
+/// <c>epoch</c> counts the prompts that were opened, in passes over the phase's data. verl's throughput is one of a device: this process is one.
 /// </remarks>
 public static class StepMetrics
 {
@@ -36,8 +36,7 @@ public static class StepMetrics
             metrics["epoch"] = step.Inputs.PrimaryCursor / (double)step.Phase.Data.Rows;
             if (step.Phase.Groups.Objective.Dialect == Dialect.Verl)
             {
-                metrics["training/epoch"] = metrics["epoch"];
-                metrics["timing_s/step"] = metrics["step_time"];
+                AddVerl(metrics, step);
             }
         }
 
@@ -47,5 +46,22 @@ public static class StepMetrics
         }
 
         return [.. metrics.Select(pair => new Metric(pair.Key, pair.Value))];
+    }
+
+    private static void AddVerl(SortedDictionary<string, double> metrics, CommittedStep step)
+    {
+        double seconds = metrics["step_time"];
+        metrics["training/epoch"] = metrics["epoch"];
+        metrics["timing_s/step"] = metrics["perf/time_per_step"] = seconds;
+        if (step.Outputs["perf/total_num_tokens"] is { } tokens && seconds > 0)
+        {
+            metrics["perf/throughput"] = tokens / seconds;
+        }
+
+        if (step.Evaluation is { } evaluation)
+        {
+            metrics[$"val-core/{step.EvaluationData}/acc/mean@1"] = evaluation.Accuracy;
+            metrics[$"val-aux/{step.EvaluationData}/reward/mean@1"] = evaluation.MeanReward;
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Host.Projections;
@@ -47,6 +48,26 @@ public sealed class RunProjectionsTests : IDisposable
         Assert.Equal(
             events.TakeWhile(e => e != step).OfType<RunEvent.CompletionsScored>().SelectMany(x => x.Completions).Sum(scored => (long)scored.Completion.Tokens.Length),
             line.GetProperty("num_completion_tokens").GetInt64());
+    }
+
+    [Fact]
+    public void Dialect_verl_names_the_validation_and_the_throughput_too()
+    {
+        var fold = new CommittedSteps(plan.Identity);
+        CommittedStep step = events.Select(fold.Apply).OfType<CommittedStep>().First(x => x is { Evaluation: not null, Inputs.Kind: PhaseKind.Grpo });
+        Assert.DoesNotContain(StepMetrics.Of(step), metric => metric.Name.StartsWith("val-", StringComparison.Ordinal) || metric.Name.StartsWith("perf/", StringComparison.Ordinal));
+        GroupPlan group = step.Phase.Groups;
+        step = step with
+        {
+            Phase = step.Phase with { Group = group with { Objective = group.Objective with { Dialect = Dialect.Verl } } },
+            Outputs = step.Outputs with { Metrics = step.Outputs.Metrics.Add(new Metric("perf/total_num_tokens", 120)) },
+            Timings = new StepTimings(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(1)),
+            EvaluationData = "held-out",
+        };
+        var values = StepMetrics.Of(step).ToDictionary(metric => metric.Name, metric => metric.Value);
+        Assert.Equal((4, 4, 30), (values["perf/time_per_step"], values["timing_s/step"], values["perf/throughput"]));
+        Assert.Equal((step.Evaluation!.Accuracy, step.Evaluation.MeanReward), (values["val-core/held-out/acc/mean@1"], values["val-aux/held-out/reward/mean@1"]));
+        Assert.Equal(values["epoch"], values["training/epoch"]);
     }
 
     [Fact]
