@@ -27,10 +27,11 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalConform
     {
         await Write(2);
         using var proxy = new CuttingProxy(server.Port);
-        await using IJournal frozen = Through(proxy);
+        await using IJournal frozen = Through(proxy, idleInTransactionMax: TimeSpan.FromSeconds(10)); // the test waits for it, and the writer has so long for each of its statements
         proxy.Fault = Fault.FreezeBeforeCommit;
         Task append = frozen.AppendAsync(2, [Opened(1)], default);
-        await proxy.Reached;
+        await Task.WhenAny(proxy.Reached, append);
+        Assert.True(proxy.Reached.IsCompleted, "The append ended before its COMMIT.");
 
         await using IJournal next = Provider.OpenForWriting(); // waits for the lock until the server has ended the idle transaction
         Assert.Equal(2, next.Position);
@@ -84,7 +85,7 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalConform
                     }
                 }
             });
-            await some.Task;
+            await Task.WhenAny(some.Task, appending);
             server.Kill();
             await Assert.ThrowsAnyAsync<StorageException>(() => appending);
             server.Started();
@@ -166,7 +167,7 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalConform
     {
         await Write(2);
         using var proxy = new CuttingProxy(server.Port);
-        await using IJournal journal = Through(proxy);
+        await using IJournal journal = Through(proxy, idleInTransactionMax: TimeSpan.FromMinutes(5)); // a broken connection ends its transaction at once
         proxy.Fault = fault;
         var unknown = await Assert.ThrowsAsync<JournalWriteException>(() => journal.AppendAsync(2, [Opened(1), Opened(2)], default));
         Assert.Contains("found out at the next start", unknown.Message, StringComparison.Ordinal);
@@ -179,8 +180,8 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalConform
         await next.AppendAsync(next.Position, [Opened(next.Position - 1)], default);
     }
 
-    private IJournal Through(CuttingProxy proxy) =>
-        new PostgresJournalProvider(PostgresServer.Through(proxy.Port), run) { IdleInTransactionMax = TimeSpan.FromSeconds(1) }.OpenForWriting();
+    private IJournal Through(CuttingProxy proxy, TimeSpan idleInTransactionMax) =>
+        new PostgresJournalProvider(PostgresServer.Through(proxy.Port), run) { IdleInTransactionMax = idleInTransactionMax }.OpenForWriting();
 
     private void Run(string sql)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Npgsql;
 using Xunit;
 
@@ -15,8 +16,11 @@ public sealed class PostgresServer : IDisposable
     private static readonly string? Programs = FindPrograms();
     private static readonly string? OtherUser = FindUser();
 
+    private const int PortsTriedMax = 20;
+
     private readonly TemporaryFolder folder = new();
     private Process? server;
+    private Task everybodyGone = Task.CompletedTask;
 
     public static string? Missing { get; } =
         !OperatingSystem.IsLinux() && !OperatingSystem.IsMacOS() ? "a private PostgreSQL server is started on Linux and macOS only"
@@ -29,14 +33,15 @@ public sealed class PostgresServer : IDisposable
     public string ConnectionString => Through(Started().Port);
 
     /// <summary>The same server through a proxy at this port.</summary>
-    public static string Through(int port) => $"Host=127.0.0.1;Port={port};Database=postgres;Username=grpo;Timeout=15;Command Timeout=20";
+    public static string Through(int port) => $"Host=127.0.0.1;Port={port};Database=postgres;Username=grpo;Timeout=120;Command Timeout=300";
 
-    /// <summary>SIGKILL to the server with all its children.</summary>
+    /// <summary>SIGKILL to the server with all its children; returns when the last of them is gone.</summary>
     public void Kill()
     {
         NpgsqlConnection.ClearAllPools();
         server!.Kill(entireProcessTree: true);
         server.WaitForExit();
+        everybodyGone.GetAwaiter().GetResult();
         server.Dispose();
         server = null;
     }
@@ -64,9 +69,8 @@ public sealed class PostgresServer : IDisposable
     private void Start()
     {
         string data = folder.File("data");
-        if (Port == 0)
+        if (!Directory.Exists(data))
         {
-            Port = FreePort();
             if (OtherUser is not null)
             {
                 Finish(Process.Start("chown", [OtherUser, folder.Path]));
@@ -75,20 +79,36 @@ public sealed class PostgresServer : IDisposable
             Finish(Launch("initdb", "-D", data, "-A", "trust", "-U", "grpo", "-E", "UTF8", "--locale=C", "--no-sync"));
         }
 
+        var said = new StringBuilder();
+        for (int tried = 0; tried < PortsTriedMax && server is null; tried++)
+        {
+            Port = FreePort(); // until the server listens there somebody else may take it
+            server = Listening(data, said);
+        }
+
+        if (server is null)
+        {
+            throw new InvalidOperationException($"The private PostgreSQL server did not start:\n{said}");
+        }
+    }
+
+    /// <returns>Null: it has ended, and said why.</returns>
+    private Process? Listening(string data, StringBuilder said)
+    {
         Process starting = Launch("postgres", "-D", data, "-k", folder.Path, "-p", $"{Port}", "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB", "-c", "max_connections=40");
-        string said = "";
         while (starting.StandardError.ReadLine() is { } line)
         {
-            said += line + "\n";
+            said.AppendLine(line);
             if (line.Contains("ready to accept connections", StringComparison.Ordinal))
             {
-                server = starting;
-                _ = starting.StandardError.ReadToEndAsync(); // a full pipe would stop the server
-                return;
+                everybodyGone = starting.StandardError.ReadToEndAsync(); // a full pipe would stop the server; its end has come when the last process that could write to it is gone
+                return starting;
             }
         }
 
-        throw new InvalidOperationException($"The private PostgreSQL server did not start:\n{said}");
+        starting.WaitForExit();
+        starting.Dispose();
+        return null;
     }
 
     private Process Launch(string program, params string[] arguments)
