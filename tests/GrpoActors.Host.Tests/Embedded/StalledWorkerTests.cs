@@ -28,11 +28,11 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         new("the evaluator", "post EvaluationDone", 4, @"^Warning: No word within its deadline of Evaluation v?\d+ \(attempt \d+\); asked again"),
     ];
 
-    /// <summary>A reward in hand runs out of time too while the clock goes, and is tried again. Nobody gives up: who is slow on a busy machine is not silent.</summary>
+    /// <summary>A reward in hand runs out of time too while the clock goes, and is tried again. A checkpoint has longer: it waits for the real disk, and whoever is asked again writes it again. Nobody gives up: who is slow on a busy machine is not silent.</summary>
     private static readonly (string, string)[] Settings =
     [
         ("rewards.even.timeout", "5m"), ("rewards.answer.timeout", "5m"), ("rewards.even.retries", "20"), ("rewards.answer.retries", "20"),
-        ("deadlines.training", "2m"), ("deadlines.checkpoint", "2m"), ("deadlines.evaluation", "2m"), ("deadlines.asked_max", "1000"),
+        ("deadlines.training", "2m"), ("deadlines.checkpoint", "20m"), ("deadlines.evaluation", "2m"), ("deadlines.asked_max", "1000"),
     ];
 
     [Fact]
@@ -49,7 +49,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
             string point = $"{stall.Point}#{random.Next(1, stall.Times + 1)}";
             try
             {
-                Assert.Equal(expected, await Hashes(stall, point).WaitAsync(TimeSpan.FromMinutes(3)));
+                Assert.Equal(expected, await Hashes(stall, point).WaitAsync(TimeSpan.FromMinutes(10)));
             }
             catch (Exception e)
             {
@@ -83,7 +83,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
                 wake.Wait();
             }),
         };
-        tiny.Overrides.AddRange([.. Settings, ("deadlines.asked_max", "3")]);
+        tiny.Overrides.AddRange([.. Settings, ("deadlines.asked_max", "3"), ("deadlines.checkpoint", point.Contains("Checkpoint", StringComparison.Ordinal) ? "2m" : "20m")]);
         var stopped = await Assert.ThrowsAnyAsync<RunFailedException>(() => tiny.Train());
         time.Stop();
         Assert.StartsWith("Asked 3 times for the same and nothing came of anything: ", stopped.Message, StringComparison.Ordinal);

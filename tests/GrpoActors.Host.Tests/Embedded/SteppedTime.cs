@@ -1,8 +1,8 @@
 namespace GrpoActors.Host.Tests.Embedded;
 
 /// <summary>
-/// A clock that stands still until it is set going; then a second passes at each of its ticks. A machine that is too busy for other threads is too busy for this one, so no time runs out
-/// for want of a processor.
+/// A clock that stands still until it is set going; then a second passes at each of its ticks. No tick comes before the thread pool has begun everything that was queued ahead of it, so no
+/// time runs out for want of a thread.
 /// </summary>
 internal sealed class SteppedTime : TimeProvider
 {
@@ -42,6 +42,27 @@ internal sealed class SteppedTime : TimeProvider
         }
     }
 
+    /// <summary>At once, on this thread, whether the clock goes or not.</summary>
+    public void Pass(TimeSpan length)
+    {
+        var due = new List<Timer>();
+        lock (armed)
+        {
+            now += length;
+            while (armed.TryPeek(out Timer? timer, out TimeSpan at) && at <= now)
+            {
+                armed.Dequeue();
+                if (timer.Due == at) // it was not set to another time since
+                {
+                    timer.Due = null;
+                    due.Add(timer);
+                }
+            }
+        }
+
+        due.ForEach(timer => timer.Fire());
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new Timer(this, () => callback(state));
@@ -51,9 +72,11 @@ internal sealed class SteppedTime : TimeProvider
 
     private void Run()
     {
-        var due = new List<Timer>();
+        using var begun = new AutoResetEvent(false);
         while (true)
         {
+            ThreadPool.UnsafeQueueUserWorkItem(static begun => begun.Set(), begun, preferLocal: false);
+            begun.WaitOne();
             lock (armed)
             {
                 Monitor.Wait(armed, TickMilliseconds);
@@ -61,21 +84,9 @@ internal sealed class SteppedTime : TimeProvider
                 {
                     return;
                 }
-
-                now += TimeSpan.FromSeconds(1);
-                while (armed.TryPeek(out Timer? timer, out TimeSpan at) && at <= now)
-                {
-                    armed.Dequeue();
-                    if (timer.Due == at) // it was not set to another time since
-                    {
-                        timer.Due = null;
-                        due.Add(timer);
-                    }
-                }
             }
 
-            due.ForEach(timer => timer.Fire());
-            due.Clear();
+            Pass(TimeSpan.FromSeconds(1));
         }
     }
 

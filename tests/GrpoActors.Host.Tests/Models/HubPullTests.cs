@@ -1,5 +1,6 @@
 using System.Text;
 using GrpoActors.Host.Models;
+using GrpoActors.Host.Tests.Embedded;
 using Xunit;
 
 namespace GrpoActors.Host.Tests.Models;
@@ -181,12 +182,15 @@ public sealed class HubPullTests : IDisposable
     [Fact]
     public async Task A_server_that_falls_silent_is_given_up()
     {
-        using var silent = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        silent.Start(); // accepts, and never answers
-        using var client = new HubClient($"http://127.0.0.1:{((System.Net.IPEndPoint)silent.LocalEndpoint).Port}", null, useProxy: false);
-        PullPatience brief = Patience with { IdleMax = TimeSpan.FromMilliseconds(20) };
-        HubException failed = await Assert.ThrowsAsync<HubException>(() => new HubPull(client, new HubCache(folder.Path), brief, TimeProvider.System).Pull(Model, CancellationToken.None));
-        Assert.Contains("the server was silent for 0.02 s; given up after 3 attempts", failed.Message);
+        var time = new SteppedTime();
+        hub.Misbehave = _ =>
+        {
+            time.Pass(Patience.IdleMax);
+            return [];
+        };
+        HubException failed = await Assert.ThrowsAsync<HubException>(() => Pull(null, time));
+        Assert.Contains("the server was silent for 20 s; given up after 3 attempts", failed.Message);
+        Assert.Equal(3, hub.Requests.Count);
     }
 
     [Theory]
@@ -207,9 +211,10 @@ public sealed class HubPullTests : IDisposable
 
     private Task<string> Pull() => Pull(null);
 
-    private async Task<string> Pull(string? token)
+    /// <summary>The clock stands still, unless a test moves it.</summary>
+    private async Task<string> Pull(string? token, SteppedTime? time = null)
     {
         using var client = new HubClient(hub.Address, token, useProxy: false);
-        return await new HubPull(client, new HubCache(folder.Path), Patience, TimeProvider.System).Pull(Model, CancellationToken.None);
+        return await new HubPull(client, new HubCache(folder.Path), Patience, time ?? new SteppedTime()).Pull(Model, CancellationToken.None);
     }
 }

@@ -89,34 +89,52 @@ internal sealed class SmallHub : IDisposable
 
     private async Task Serve()
     {
-        while (!stop.IsCancellationRequested)
+        try
         {
-            using TcpClient client = await listener.AcceptTcpClientAsync(stop.Token);
-            await using NetworkStream stream = client.GetStream();
-            using var reader = new StreamReader(stream, Encoding.ASCII, leaveOpen: true);
-            string? first = await reader.ReadLineAsync(stop.Token);
-            if (first is null)
+            while (true)
             {
-                continue;
-            }
-
-            long from = 0;
-            string? authorization = null;
-            while (await reader.ReadLineAsync(stop.Token) is { Length: > 0 } header)
-            {
-                if (header.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase))
+                using TcpClient client = await listener.AcceptTcpClientAsync(stop.Token);
+                try
                 {
-                    from = long.Parse(header["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture);
+                    await Serve(client);
                 }
-                else if (header.StartsWith("Authorization: ", StringComparison.OrdinalIgnoreCase))
+                catch (IOException)
                 {
-                    authorization = header["Authorization: ".Length..];
+                    // the client has gone: the next one is served all the same
                 }
             }
-
-            var asked = new Asked(first.Split(' ')[1], from, authorization);
-            Requests.Enqueue(asked);
-            await stream.WriteAsync(Misbehave?.Invoke(asked) ?? Answer(asked), stop.Token);
         }
+        finally
+        {
+            listener.Stop(); // refused is better than unanswered
+        }
+    }
+
+    private async Task Serve(TcpClient client)
+    {
+        await using NetworkStream stream = client.GetStream();
+        using var reader = new StreamReader(stream, Encoding.ASCII, leaveOpen: true);
+        if (await reader.ReadLineAsync(stop.Token) is not { } first)
+        {
+            return;
+        }
+
+        long from = 0;
+        string? authorization = null;
+        while (await reader.ReadLineAsync(stop.Token) is { Length: > 0 } header)
+        {
+            if (header.StartsWith("Range: bytes=", StringComparison.OrdinalIgnoreCase))
+            {
+                from = long.Parse(header["Range: bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture);
+            }
+            else if (header.StartsWith("Authorization: ", StringComparison.OrdinalIgnoreCase))
+            {
+                authorization = header["Authorization: ".Length..];
+            }
+        }
+
+        var asked = new Asked(first.Split(' ')[1], from, authorization);
+        Requests.Enqueue(asked);
+        await stream.WriteAsync(Misbehave?.Invoke(asked) ?? Answer(asked), stop.Token);
     }
 }
