@@ -101,7 +101,7 @@ public sealed class RewardCallTests
         // The look-ahead forces backtracking; the match itself ends only at the limit.
         IReward reward = RewardRegistry.BuiltIn.Make("regex_format", """{"pattern":"(?=x)(x+x+)+y"}""").Reward!;
         ScoreOutcome outcome = await RewardCall.Run(
-            reward, Input with { Completion = new string('x', 5000) }, TimeSpan.FromMinutes(1), TimeProvider.System, CancellationToken.None);
+            reward, Input with { Completion = new string('x', 5000) }, TimeSpan.FromMinutes(1), new ManualTime(), CancellationToken.None);
         Assert.Equal(new ScoreOutcome.TimedOut(RewardSettings.BacktrackingMax), outcome);
     }
 

@@ -15,6 +15,9 @@ internal sealed class ScorerProcess : IDisposable
     private const int CpuTimeSignal = 24;
     private const int ErrorTailBytes = 1000;
 
+    /// <summary>From the end of its output to the end of the process and of all it said: a busy machine needs a while, and the reason is journalled.</summary>
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
+
     private readonly Process _process;
     private readonly EnclosureKind _kind;
     private readonly ScorerLimits _limits;
@@ -153,7 +156,7 @@ internal sealed class ScorerProcess : IDisposable
 
     private async Task<string> Ended()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1)); // it may have closed its output and gone on
+        using var patience = new CancellationTokenSource(EndPatience); // it may have closed its output and gone on
         try
         {
             await _process.WaitForExitAsync(patience.Token);
@@ -167,8 +170,21 @@ internal sealed class ScorerProcess : IDisposable
         string how = code == SignalBase + CpuTimeSignal ? $"its process was ended after {_limits.CpuSeconds} s of CPU time (cpu_seconds)"
             : code > SignalBase ? $"its process was ended by signal {code - SignalBase}"
             : $"its process ended with exit code {code}";
-        string said = _errorTail.IsCompletedSuccessfully ? await _errorTail : "";
+        string said = await Said(patience.Token);
         return said.Length == 0 ? how : $"{how}; it said: {said}";
+    }
+
+    /// <summary>Empty if a descendant outlives it and keeps its error output open.</summary>
+    private async Task<string> Said(CancellationToken patience)
+    {
+        try
+        {
+            return await _errorTail.WaitAsync(patience);
+        }
+        catch (OperationCanceledException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Reads to the end, so that the process never waits for a reader, and keeps the last bytes.</summary>

@@ -53,6 +53,7 @@ public sealed class ProcessRewardTests : IDisposable
         """;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan KernelPatience = TimeSpan.FromMinutes(5);
     private static readonly ScoreOutcome One = new ScoreOutcome.Scored(1);
 
     private readonly string marker = $"grpo-{Guid.NewGuid():N}";
@@ -110,13 +111,15 @@ public sealed class ProcessRewardTests : IDisposable
     [HostileFact]
     public async Task A_frozen_program_is_killed_at_its_deadline()
     {
-        Task<ScoreOutcome> call = Score("loop");
-        Assert.True(SpinWait.SpinUntil(() => Marked().Any(), TimeSpan.FromMinutes(1)));
+        var time = new ManualTime();
+        Task<ScoreOutcome> call = RewardCall.Run(reward, Input("loop"), Deadline, time, CancellationToken.None);
+        Assert.True(SpinWait.SpinUntil(() => Marked().Any(), KernelPatience));
         using (Process freeze = Process.Start("kill", ["-STOP", .. Marked().Select(folder => folder["/proc/".Length..])]))
         {
             await freeze.WaitForExitAsync();
         }
 
+        time.PassAllDeadlines();
         Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await call);
         AssertNothingIsLeft();
         Assert.Equal(One, await Score("good"));
@@ -131,7 +134,7 @@ public sealed class ProcessRewardTests : IDisposable
     [HostileFact]
     public async Task More_children_than_it_may_have_cannot_be_made()
     {
-        await Score("bomb"); // the shell gives up, or sits there until its deadline
+        await Late("bomb"); // the shell gives up, or sits there until its deadline
         AssertNothingIsLeft();
     }
 
@@ -139,7 +142,7 @@ public sealed class ProcessRewardTests : IDisposable
     public async Task An_endless_loop_ends_at_its_CPU_limit_before_a_long_deadline()
     {
         using ProcessReward limited = With(new ScorerLimits(64 << 20, CpuSeconds: 1, 12, 4096, 1 << 16));
-        var fault = Assert.IsType<ScoreOutcome.Faulted>(await RewardCall.Run(limited, Input("loop"), TimeSpan.FromMinutes(2), TimeProvider.System, CancellationToken.None));
+        var fault = Assert.IsType<ScoreOutcome.Faulted>(await RewardCall.Run(limited, Input("loop"), TimeSpan.FromMinutes(2), new ManualTime(), CancellationToken.None));
         Assert.Contains("CPU time", fault.Reason);
     }
 
@@ -182,7 +185,7 @@ public sealed class ProcessRewardTests : IDisposable
     public async Task Hostile_completions_leave_the_others_alone()
     {
         string[] completions = ["good", "loop", "good", "crash", "good", "flood", "garbage", "good"];
-        ScoreOutcome[] outcomes = await Task.WhenAll(completions.Select(Score)).WaitAsync(TimeSpan.FromMinutes(2));
+        ScoreOutcome[] outcomes = await Task.WhenAll(completions.Select(completion => completion == "loop" ? Late(completion) : Score(completion)));
         for (int i = 0; i < completions.Length; i++)
         {
             Assert.Equal(completions[i] == "good", outcomes[i] == One);
@@ -203,7 +206,7 @@ public sealed class ProcessRewardTests : IDisposable
         }
 
         IReward absent = RewardRegistry.BuiltIn.Make("process", """{"command":"/nowhere/scorer"}""").Reward!;
-        Assert.Contains("/nowhere/scorer", Assert.IsType<ScoreOutcome.Faulted>(await RewardCall.Run(absent, Input("good"), Deadline, TimeProvider.System, CancellationToken.None)).Reason);
+        Assert.Contains("/nowhere/scorer", Assert.IsType<ScoreOutcome.Faulted>(await RewardCall.Run(absent, Input("good"), Deadline, new ManualTime(), CancellationToken.None)).Reason);
     }
 
     [Fact]
@@ -215,7 +218,7 @@ public sealed class ProcessRewardTests : IDisposable
 
     private async Task TimesOut(string completion)
     {
-        Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await Score(completion));
+        Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await Late(completion));
         AssertNothingIsLeft();
         Assert.Equal(One, await Score("good"));
     }
@@ -230,7 +233,7 @@ public sealed class ProcessRewardTests : IDisposable
 
     /// <summary>Killed processes go when the kernel gets to them; nothing else makes them go.</summary>
     private void AssertNothingIsLeft() =>
-        Assert.True(SpinWait.SpinUntil(() => !Marked().Any(), TimeSpan.FromSeconds(10)), "A process of the reward is still there.");
+        Assert.True(SpinWait.SpinUntil(() => !Marked().Any(), KernelPatience), "A process of the reward is still there.");
 
     private IEnumerable<string> Marked()
     {
@@ -255,5 +258,9 @@ public sealed class ProcessRewardTests : IDisposable
 
     private static RewardInput Input(string completion) => new("p", completion, "a", ImmutableSortedDictionary<string, JsonElement>.Empty, 2, false);
 
-    private Task<ScoreOutcome> Score(string completion) => RewardCall.Run(reward, Input(completion), Deadline, TimeProvider.System, CancellationToken.None);
+    /// <summary>By a clock that stands still: however slowly the program starts, what it answers counts.</summary>
+    private Task<ScoreOutcome> Score(string completion) => RewardCall.Run(reward, Input(completion), Deadline, new ManualTime(), CancellationToken.None);
+
+    /// <summary>By the real clock: for what does not answer at all.</summary>
+    private Task<ScoreOutcome> Late(string completion) => RewardCall.Run(reward, Input(completion), Deadline, TimeProvider.System, CancellationToken.None);
 }
