@@ -3,6 +3,8 @@ using GrpoActors.Cli;
 using GrpoActors.Cli.Commands;
 using GrpoActors.Core.Plans;
 using GrpoActors.Host;
+using GrpoActors.Host.Journal;
+using GrpoActors.Host.Recorded;
 using GrpoActors.Host.RunFolders;
 
 using var signals = new Signals(Console.Error);
@@ -35,6 +37,11 @@ catch (ConfigException mistakes)
 catch (MistakeException mistake)
 {
     Console.Error.WriteLine($"grpo: {mistake.Message}");
+    return ExitCodes.Mistake;
+}
+catch (StorageException nothing) when (nothing is NoRunException or NoJournalException)
+{
+    Console.Error.WriteLine($"grpo: {nothing.Message}");
     return ExitCodes.Mistake;
 }
 catch (Exception failure) when (failure is StorageException or RunFailedException)

@@ -47,6 +47,26 @@ public sealed class BadInputTests : IDisposable
     public void A_run_file_that_cannot_be_read_is_named(string name, string sentence) =>
         Assert.Contains(sentence, Ended(2, Grpo.Run(["train", Path.Combine(files, name)])).Error, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("audit")]
+    [InlineData("inspect")]
+    [InlineData("eval")]
+    [InlineData("replay", "--step", "1")]
+    public void A_folder_without_a_run_is_a_mistake(string command, params string[] options)
+    {
+        Assert.Equal($"grpo: There is no run in {Folder}: it holds no plan.json.", Ended(2, Grpo.Run([command, Folder, .. options])).Error.TrimEnd());
+        Assert.False(Directory.Exists(Folder));
+    }
+
+    [Fact]
+    public void A_folder_without_its_journal_is_a_mistake()
+    {
+        Ended(0, Train());
+        File.Delete(Path.Combine(Folder, "journal.db"));
+        Assert.StartsWith("grpo: There is no journal at ", Ended(2, Grpo.Run(["audit", Folder])).Error, StringComparison.Ordinal);
+        Assert.StartsWith("grpo: There is no journal at ", Ended(2, Grpo.Run(["audit", Folder, "--journal", scratch["nowhere.db"]])).Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Broken_json_is_named_with_its_line()
     {
@@ -119,7 +139,13 @@ public sealed class BadInputTests : IDisposable
     {
         Ended(0, Train());
         string journal = Path.Combine(Folder, "journal.db");
-        Flip(journal, fromEnd: (int)(new FileInfo(journal).Length / 2));
+        byte[] file = File.ReadAllBytes(journal), record;
+        using (IJournalReader reader = new SqliteJournalProvider(journal).OpenForReading())
+        {
+            record = reader.Stored().Last(stored => stored.Payload.Length < 500).Payload; // it lies in one piece
+        }
+
+        Flip(journal, fromEnd: file.Length - file.AsSpan().LastIndexOf(record));
         Assert.Contains("journal", Ended(1, Train()).Error, StringComparison.OrdinalIgnoreCase);
         Ended(1, Grpo.Run(["audit", Folder, "--json"]));
     }

@@ -35,7 +35,8 @@ public sealed class RecordedRun
     public Digest Identity { get; }
 
     /// <param name="journal">As the setting of this name; null: where the plan says.</param>
-    /// <exception cref="StorageException">There is no run in this folder, or its plan is damaged.</exception>
+    /// <exception cref="NoRunException">There is no run in this folder.</exception>
+    /// <exception cref="StorageException">Its plan cannot be read or is damaged.</exception>
     public static RecordedRun Open(string folder, string? journal = null)
     {
         string plan = Path.Combine(folder, "plan.json");
@@ -49,7 +50,7 @@ public sealed class RecordedRun
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new StorageException($"There is no run in {folder}: it holds no plan.json.", e);
+            throw new NoRunException($"There is no run in {folder}: it holds no plan.json.", e);
         }
         catch (Exception e) when (DiskFailure.Is(e))
         {
@@ -123,3 +124,6 @@ public sealed class RecordedRun
         throw new StorageException($"{(step is null ? "No checkpoint" : $"No checkpoint of step {step}")} can be used in {Folder}: {have}.{why}");
     }
 }
+
+/// <summary>There is no run in this folder.</summary>
+public sealed class NoRunException(string message, Exception cause) : StorageException(message, cause);
