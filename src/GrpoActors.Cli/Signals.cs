@@ -45,6 +45,13 @@ internal sealed class Signals : IDisposable
         }
 
         _talk.WriteLine("Stopping; once more to leave at once.");
-        _stop.Cancel();
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // the command has come to its end meanwhile
+        }
     }
 }

@@ -30,7 +30,7 @@ public sealed class ChaosTests(ITestOutputHelper output) : IDisposable
                 "chaos", RunFile(), "--kills", $"{kills}", "--freezes", $"{others}", "--torn", $"{2 * others}", "--quotas", $"{others}", "--read-only", $"{others}",
                 "--seed", $"{Number("GRPO_CHAOS_SEED", 20260)}", "--jobs", "2", "--json", .. Wide,
             ],
-            TimeSpan.FromMinutes(8 + (kills / 10)));
+            Grpo.Patience + TimeSpan.FromMinutes(kills / 10));
         Assert.True(chaos.ExitCode == 0, $"{chaos.Output}\n{chaos.Error}");
         JsonElement report = Grpo.LastObject(chaos.Output);
         int happened = 0;

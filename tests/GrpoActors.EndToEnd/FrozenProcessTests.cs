@@ -33,14 +33,14 @@ public sealed class FrozenProcessTests(ITestOutputHelper output) : IDisposable
             {
             }
 
-            Send("STOP", frozen);
+            Grpo.Send("STOP", frozen);
             Finished held = Grpo.Run(train);
             Assert.True(held.ExitCode == 0 || held.Error.Contains($"is in use by process {frozen.Id}", StringComparison.Ordinal), held.Error); // 0: it had let go of the folder already
             File.Delete(Path.Combine(folder, "run.lock")); // what keeps a second process out of the folder
             Finished second = Grpo.Run(train);
-            Send("CONT", frozen);
+            Grpo.Send("CONT", frozen);
             string said = frozen.StandardError.ReadToEnd();
-            Assert.True(frozen.WaitForExit(TimeSpan.FromMinutes(3)), "The process that was frozen hangs.");
+            Assert.True(frozen.WaitForExit(Grpo.Patience), "The process that was frozen hangs.");
             if (second.ExitCode == 0)
             {
                 Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(second.Output)));
@@ -67,11 +67,5 @@ public sealed class FrozenProcessTests(ITestOutputHelper output) : IDisposable
         }
 
         output.WriteLine($"{trials} trials: {overtaken} overtaken, {refused} refused while the journal was locked; no hang");
-    }
-
-    private static void Send(string signal, Process process)
-    {
-        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
-        kill.WaitForExit();
     }
 }

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Xunit;
 
@@ -7,7 +9,10 @@ namespace GrpoActors.EndToEnd;
 /// <summary>The real program in a process of its own.</summary>
 internal static class Grpo
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+    /// <summary>For a process that hangs, on the slowest machine.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
+
+    private const ulong InterruptMask = 1UL << (2 - 1), TerminateMask = 1UL << (15 - 1);
 
     public static string Root { get; } = FindRoot();
 
@@ -40,7 +45,8 @@ internal static class Grpo
 
     public static Process Start(string[] arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet")
+        string[] listening = IgnoresSignals() ? ["env", "--default-signal=INT,TERM"] : [];
+        var start = new ProcessStartInfo(listening.Length == 0 ? "dotnet" : listening[0], [.. listening.Skip(1), .. listening.Length == 0 ? Array.Empty<string>() : ["dotnet"]])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -64,6 +70,24 @@ internal static class Grpo
         process.StandardInput.Close();
         return process;
     }
+
+    /// <summary>To a process of ours that has not ended. By a call, not by a program: between what a test has seen and its signal lies no start of a process.</summary>
+    public static void Send(string signal, Process process)
+    {
+        int number = (signal, OperatingSystem.IsMacOS()) switch { ("INT", _) => 2, ("TERM", _) => 15, ("STOP", false) or ("CONT", true) => 19, ("STOP", true) => 17, ("CONT", false) => 18, _ => throw new ArgumentOutOfRangeException(nameof(signal), signal, "No such signal.") };
+        if (!process.HasExited)
+        {
+            _ = SendSignal(process.Id, number);
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SendSignal(int process, int signal);
+
+    /// <summary>Whoever starts tests in the background may have had SIGINT ignored, and every process inherits that.</summary>
+    private static bool IgnoresSignals() => OperatingSystem.IsLinux() && File.ReadLines("/proc/self/status")
+        .Where(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)).Any(line => (ulong.Parse(line["SigIgn:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (InterruptMask | TerminateMask)) != 0);
 
     /// <summary>The one JSON object that ends the output.</summary>
     public static JsonElement LastObject(string output)
