@@ -37,14 +37,8 @@ public sealed class LibraryTests
     [Fact]
     public void The_readme_shows_what_is_compiled()
     {
-        string readme = Path.Combine(Grpo.Root, "README.md");
-        string text = File.Exists(readme) ? File.ReadAllText(readme).ReplaceLineEndings("\n") : "";
-        if (!text.Contains("<!-- snippet:library -->", StringComparison.Ordinal))
-        {
-            return; // it shows nothing that could differ
-        }
-
-        Match shown = Regex.Match(text, "<!-- snippet:library -->\n+```csharp\n(?<code>.*?)```", RegexOptions.Singleline, TimeSpan.FromSeconds(5));
+        string text = File.ReadAllText(Path.Combine(Grpo.Root, "README.md")).ReplaceLineEndings("\n");
+        Match shown = Regex.Match(text, "<!-- snippet:library -->\n+```csharp\n(?<code>.*?)```", RegexOptions.Singleline, Regex.InfiniteMatchTimeout);
         Assert.True(shown.Success, "README.md has no ```csharp block after <!-- snippet:library -->.");
         Assert.Equal(Compiled(), shown.Groups["code"].Value.TrimEnd());
     }
