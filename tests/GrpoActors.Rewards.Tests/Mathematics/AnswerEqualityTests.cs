@@ -2,6 +2,7 @@ using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
 using GrpoActors.Rewards.Mathematics;
+using GrpoActors.Text.Tests;
 using Xunit;
 
 namespace GrpoActors.Rewards.Tests.Mathematics;
@@ -138,6 +139,6 @@ public sealed class AnswerEqualityTests
         Prop.ForAll(Gen.Zip(text, text).ToArbitrary(), pair =>
         {
             AnswerEquality.Equal(pair.Item1, pair.Item2);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(5_000));
+        }).Check(Cases.Of(5_000));
     }
 }

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
+using GrpoActors.Text.Tests;
 using Xunit;
 
 namespace GrpoActors.Text.Templates.Tests;
@@ -119,7 +120,7 @@ public sealed class HostileTemplateTests
     {
         var piece = Gen.Elements(Pieces);
         var template = Gen.Choose(1, 60).SelectMany(n => Gen.ArrayOf(piece, n)).Select(parts => string.Concat(parts));
-        Prop.ForAll(template.ToArbitrary(), text => Ends(text)).Check(Config.QuickThrowOnFailure.WithMaxTest(3_000));
+        Prop.ForAll(template.ToArbitrary(), text => Ends(text)).Check(Cases.Of(3_000));
     }
 
     [Fact]
@@ -127,7 +128,7 @@ public sealed class HostileTemplateTests
     {
         var piece = Gen.Elements(Pieces.Where(p => !p.Contains("{%") && !p.Contains("%}") && !p.Contains("{{") && !p.Contains("}}")).ToArray());
         var template = Gen.Choose(1, 12).SelectMany(n => Gen.ArrayOf(piece, n)).Select(parts => "{{ " + string.Join(' ', parts) + " }}");
-        Prop.ForAll(template.ToArbitrary(), text => Ends(text)).Check(Config.QuickThrowOnFailure.WithMaxTest(5_000));
+        Prop.ForAll(template.ToArbitrary(), text => Ends(text)).Check(Cases.Of(5_000));
     }
 
     [Fact]

@@ -40,7 +40,7 @@ public class MergingTests
     {
         var grammar = from count in Gen.Choose(0, 12) from picks in Gen.Choose(0, 999).ListOf(2 * count) select Merges([.. picks]);
         var words = from length in Gen.Choose(1, 120) from units in Gen.Elements('a', 'b', 'c', '▁').ListOf(length) select string.Concat(units);
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), Prop.ForAll(grammar.ToArbitrary(), words.ToArbitrary(), (merges, word) =>
+        Check.One(Cases.Of(300), Prop.ForAll(grammar.ToArbitrary(), words.ToArbitrary(), (merges, word) =>
         {
             var tokenizer = Tokenizer(merges);
             return tokenizer.Encode(word).Select(id => tokenizer.Token(id)!).SequenceEqual(Plainly(word, merges));

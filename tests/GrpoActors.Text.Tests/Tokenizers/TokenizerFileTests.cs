@@ -78,7 +78,7 @@ public class TokenizerFileTests
     {
         byte[] whole = Encoding.UTF8.GetBytes(Small);
         var damage = from at in Gen.Choose(0, whole.Length - 1) from value in Gen.Choose(0, 255) from cut in Gen.Elements(true, false) select (at, value, cut);
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(2000), Prop.ForAll(damage.ToArbitrary(), change =>
+        Check.One(Cases.Of(2000), Prop.ForAll(damage.ToArbitrary(), change =>
         {
             byte[] damaged = change.cut ? whole[..change.at] : [.. whole];
             if (!change.cut)

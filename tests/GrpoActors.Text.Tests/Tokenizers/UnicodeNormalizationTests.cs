@@ -30,7 +30,7 @@ public class UnicodeNormalizationTests
     {
         var text = Gen.OneOf(Gen.Choose(0x41, 0x5A), Gen.Choose(0xC0, 0x17F), Gen.Choose(0x300, 0x345), Gen.Choose(0x1100, 0x11FF), Gen.Choose(0xAC00, 0xAD00), Gen.Choose(0x900, 0xD7F))
             .Select(c => (char)c).ArrayOf().Select(chars => new string(chars)).ToArbitrary();
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(500), Prop.ForAll(text, x =>
+        Check.One(Cases.Of(500), Prop.ForAll(text, x =>
         {
             string c = UnicodeNormalization.Normalise(x, NormalizationForm.FormC), d = UnicodeNormalization.Normalise(x, NormalizationForm.FormD);
             return UnicodeNormalization.Normalise(c, NormalizationForm.FormD) == d && UnicodeNormalization.Normalise(d, NormalizationForm.FormC) == c
