@@ -21,6 +21,7 @@ public sealed class ChaosTrial
     private readonly ConcurrentDictionary<string, int> _happened = new(StringComparer.Ordinal), _withoutProgress = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _findings = [];
     private OpenFaults _open = new([], new Dictionary<string, ReachCount>(), 0);
+    private Dictionary<string, int> _plannedOf = [];
     private string _hashes = "";
     private int _planned;
     private int _starts;
@@ -38,6 +39,7 @@ public sealed class ChaosTrial
         UndisturbedRun undisturbed = await Undisturbed();
         ImmutableArray<ChaosFault> all = ChaosPlan.Of(undisturbed, _settings.Numbers, _settings.Seed), plan = [.. all.Where(fault => ChaosProcess.Unavailable(fault) is null)];
         _planned = plan.Length;
+        _plannedOf = plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
         _open = new OpenFaults(plan, undisturbed.Reached, _settings.Seed);
         await Task.WhenAll(Enumerable.Range(0, _settings.Jobs).Select(_ => Task.Run(Job, CancellationToken.None)));
         ImmutableArray<ChaosCount> counts = [.. plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => new ChaosCount(
@@ -70,7 +72,7 @@ public sealed class ChaosTrial
         while (_open.Any() && _findings.IsEmpty && Volatile.Read(ref _fruitless) < FruitlessRunsMax)
         {
             string folder = Path.Combine(_settings.Folder, $"disturbed-{Interlocked.Increment(ref _runs)}");
-            int before = _happened.Values.Sum();
+            int before = Done();
             try
             {
                 await Disturb(folder);
@@ -80,7 +82,7 @@ public sealed class ChaosTrial
                 _findings.Enqueue(hung.Message);
             }
 
-            int now = _happened.Values.Sum();
+            int now = Done();
             _ = now > before ? Interlocked.Exchange(ref _fruitless, 0) : Interlocked.Increment(ref _fruitless);
             if (_findings.IsEmpty)
             {
@@ -89,6 +91,9 @@ public sealed class ChaosTrial
             }
         }
     }
+
+    /// <summary>Of the planned faults.</summary>
+    private int Done() => _plannedOf.Sum(planned => Math.Min(planned.Value, _happened.GetValueOrDefault(planned.Key)));
 
     /// <summary>One run: its processes are disturbed until one of them comes to the end.</summary>
     private async Task Disturb(string folder)

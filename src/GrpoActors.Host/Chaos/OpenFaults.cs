@@ -55,9 +55,21 @@ internal sealed class OpenFaults
                 return (taken, []);
             }
 
+            if (points.Length == 0)
+            {
+                return (null, _others.Count > 0 ? Midway() : []);
+            }
+
             _random.Shuffle(points.AsSpan(Math.Min(RarestArmed, points.Length)));
             return (null, [.. points.Take(RarestArmed + OthersArmed).Select(point => _points[point].Peek())]);
         }
+    }
+
+    /// <summary>What is left befalls none but a run that was killed before: here is that kill, planned or not.</summary>
+    private ImmutableArray<ChaosFault.AtPoint> Midway()
+    {
+        (string? point, ReachCount reached) = _reached.Where(pair => pair.Value.AfterProgress > 0).OrderByDescending(pair => pair.Value.AfterProgress).ThenBy(pair => pair.Key, StringComparer.Ordinal).FirstOrDefault();
+        return point is null ? [] : [new ChaosFault.AtPoint(point, Math.Max(1, reached.All / 2))];
     }
 
     /// <summary>A process was killed at this point.</summary>
