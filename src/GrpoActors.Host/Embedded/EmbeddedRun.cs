@@ -27,7 +27,7 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
         await using IJournal journal = journals.OpenForWriting();
         using var projections = RunProjections.Open(folder, crashPoints.Around(PhysicalDisk.Instance, "projection"), setup.Plan, Samples(), time);
         var history = new RunHistory();
-        var recovery = Recovery.Fold(setup.Plan.Identity, journals.OpenForReading, checkpoints, acceptLostTail, Tell, log);
+        var recovery = Recovery.Fold(setup.Plan.Identity, journals.OpenForReading, checkpoints, acceptLostTail, Tell, log, journal.Fence);
         projections.Recovered();
         if (recovery.Run.Ended is not null)
         {

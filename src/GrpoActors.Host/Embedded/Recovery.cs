@@ -20,11 +20,13 @@ internal sealed class Recovery
 {
     private readonly Func<IJournalReader> openJournal;
     private readonly ICheckpointStore checkpoints;
+    private readonly long fence;
     private readonly Dictionary<long, Digest> chains = []; // the ledger's value at each version that the journal still tells of
 
-    private Recovery(Func<IJournalReader> openJournal, ICheckpointStore checkpoints, RunState run)
+    private Recovery(Func<IJournalReader> openJournal, long fence, ICheckpointStore checkpoints, RunState run)
     {
         this.openJournal = openJournal;
+        this.fence = fence;
         this.checkpoints = checkpoints;
         Run = run;
     }
@@ -38,11 +40,12 @@ internal sealed class Recovery
     /// <summary>Ledger values that steps still to be computed must meet: of checkpoints newer than the journal.</summary>
     public IReadOnlyDictionary<long, Digest> Expected { get; private set; } = new Dictionary<long, Digest>();
 
+    /// <param name="fence">Of the run's own writer: a worker that is built again beside a later writer's records would wait for what nobody asks of it.</param>
     /// <exception cref="JournalDamagedException">A record fails its check, or cannot follow the one before.</exception>
     /// <exception cref="RunFailedException">The journal is shorter than a checkpoint says, in arrival order.</exception>
-    public static Recovery Fold(RunIdentity plan, Func<IJournalReader> openJournal, ICheckpointStore checkpoints, bool acceptLostTail, Action<FoldedEvent> folded, ILogger log)
+    public static Recovery Fold(RunIdentity plan, Func<IJournalReader> openJournal, ICheckpointStore checkpoints, bool acceptLostTail, Action<FoldedEvent> folded, ILogger log, long fence = long.MaxValue)
     {
-        var recovery = new Recovery(openJournal, checkpoints, RunState.Begin(plan));
+        var recovery = new Recovery(openJournal, fence, checkpoints, RunState.Begin(plan));
         recovery.Fold(folded);
         recovery.CompareWithCheckpoints(acceptLostTail, log);
         return recovery;
@@ -53,6 +56,7 @@ internal sealed class Recovery
         using IJournalReader journal = openJournal();
         foreach (JournalEntry entry in journal.Read())
         {
+            RequireOurs(journal, entry);
             try
             {
                 RunState before = Run;
@@ -66,6 +70,15 @@ internal sealed class Recovery
             }
 
             chains.TryAdd(Run.Version.Steps, Run.Chain);
+        }
+    }
+
+    /// <exception cref="StaleWriterException">A later writer has appended it.</exception>
+    private void RequireOurs(IJournalReader journal, JournalEntry entry)
+    {
+        if (entry.Fence > fence)
+        {
+            throw JournalHead.TakenOver(journal.Place, entry.Fence, fence);
         }
     }
 
@@ -133,6 +146,7 @@ internal sealed class Recovery
     }
 
     /// <summary>A trainer at the run's version. Versions that open groups need are published on the way.</summary>
+    /// <exception cref="StaleWriterException">Another process has gone on with the run.</exception>
     /// <exception cref="RunFailedException">No checkpoint is whole from which the records that the journal still holds lead on.</exception>
     public ITrainer Rebuild(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
     {
@@ -201,6 +215,7 @@ internal sealed class Recovery
         foreach (JournalEntry entry in journal.Read())
         {
             stop.ThrowIfCancellationRequested();
+            RequireOurs(journal, entry);
             RunState before = at;
             at = at.Apply(entry.Event);
             if (before.Version < from || (phasesBegun && before.Version == from && entry.Event is RunEvent.PhaseStarted))

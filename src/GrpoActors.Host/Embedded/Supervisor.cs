@@ -1,3 +1,4 @@
+using GrpoActors.Host.Journal;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Host.Embedded;
@@ -66,7 +67,7 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
             {
                 return; // the run is over; whatever broke, nobody needs it any more
             }
-            catch (RunFailedException failure)
+            catch (Exception failure) when (failure is RunFailedException or StaleWriterException)
             {
                 giveUp(failure);
                 return;

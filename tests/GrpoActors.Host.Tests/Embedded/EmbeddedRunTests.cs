@@ -2,6 +2,7 @@ using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
+using GrpoActors.Host.Journal;
 using GrpoActors.Host.Reports;
 using GrpoActors.Host.RunFolders;
 using Xunit;
@@ -100,6 +101,28 @@ public sealed class EmbeddedRunTests : IDisposable
         Assert.True(reported + last.Steps.Count <= 7); // a step committed while the run was stopping is in metrics.jsonl, and is reported once at most
         string Metrics(TinyRun run) => string.Join('\n', File.ReadLines(Path.Combine(run.Folder, "metrics.jsonl")).Select(line => System.Text.RegularExpressions.Regex.Replace(line, "\"step_time\":[^,}]*", "")));
         Assert.Equal(Metrics(undisturbed), Metrics(tiny));
+    }
+
+    [Fact]
+    public async Task A_trainer_that_comes_back_after_another_process_went_on_ends_the_run_and_trains_nothing()
+    {
+        int last = 0;
+        tiny.Engine = engine => new FaultyEngine(engine)
+        {
+            BeforeUpdate = k =>
+            {
+                last = k;
+                if (k == 4)
+                {
+                    using IJournal other = new SqliteJournalProvider(Path.Combine(tiny.Folder, "journal.db")).OpenForWriting();
+                    other.AppendAsync(other.Position, [tiny.Events()[^1]], CancellationToken.None).GetAwaiter().GetResult();
+                    Crash(true, "the trainer broke");
+                }
+            },
+        };
+        var overtaken = await Assert.ThrowsAsync<StaleWriterException>(() => tiny.Train());
+        Assert.StartsWith("Another process has opened the journal", overtaken.Message, StringComparison.Ordinal);
+        Assert.Equal(4, last);
     }
 
     [Fact]
