@@ -39,8 +39,14 @@ public sealed class FrozenProcessTests(ITestOutputHelper output) : IDisposable
             File.Delete(Path.Combine(folder, "run.lock")); // what keeps a second process out of the folder
             Finished second = Grpo.Run(train);
             Grpo.Send("CONT", frozen);
-            string said = frozen.StandardError.ReadToEnd();
-            Assert.True(frozen.WaitForExit(Grpo.Patience), "The process that was frozen hangs.");
+            Task<string> saying = frozen.StandardError.ReadToEndAsync();
+            if (!frozen.WaitForExit(Grpo.Patience))
+            {
+                frozen.Kill();
+                Assert.Fail("The process that was frozen hangs.");
+            }
+
+            string said = await saying;
             if (second.ExitCode == 0)
             {
                 Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(second.Output)));
