@@ -40,6 +40,24 @@ public sealed class ModelSpecsTests
         Assert.Contains("Supported are", refused.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 2000000000", "num_hidden_layers: is 2000000000; at most 4096")]
+    [InlineData("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 2000000000", "max_position_embeddings: is 2000000000; at most 2097152")]
+    [InlineData("\"vocab_size\": 64", "\"vocab_size\": 2000000000", "vocab_size: is 2000000000; at most 16777216")]
+    [InlineData("\"intermediate_size\": 48", "\"intermediate_size\": 16000000, \"head_dim\": 8", "The model has more than")]
+    [InlineData("\"hidden_size\": 32", "\"hidden_size\": 16000000, \"head_dim\": 8", "The model has more than")]
+    public void A_model_that_is_too_large_is_refused_by_its_numbers(string usual, string large, string named)
+    {
+        string config = Config.Replace("REST", "", StringComparison.Ordinal).Replace(usual, large, StringComparison.Ordinal);
+        if (named.StartsWith("The", StringComparison.Ordinal))
+        {
+            config = config.Replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 64", StringComparison.Ordinal);
+        }
+
+        var refused = Assert.Throws<UnsupportedModelException>(() => ModelSpecs.FromConfig(HuggingFaceConfig.Parse(config)));
+        Assert.StartsWith(named, Assert.Single(refused.Problems), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_unknown_architecture_is_refused_with_the_list_of_what_is_supported()
     {

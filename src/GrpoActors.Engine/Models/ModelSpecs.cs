@@ -14,6 +14,9 @@ public static class ModelSpecs
     /// <summary>The values of <c>model_type</c> that are supported.</summary>
     public static readonly IReadOnlyList<string> ModelTypes = ["llama", "mistral", "qwen2", "qwen3"];
 
+    // Far beyond any model of these families, and small enough that sizes and tables stay within bounds.
+    private const int WidthMax = 1 << 24, HeadsMax = 1 << 12, LayersMax = 1 << 12, ContextMax = 1 << 21;
+
     private const string Supported =
         "Supported are model_type llama, mistral, qwen2 and qwen3 with hidden_act silu, rope_type default, linear or llama3, full attention, and biases on q, k and v for qwen2 only.";
 
@@ -41,8 +44,28 @@ public static class ModelSpecs
         Refuse(config.Rope.Type is not ("default" or "linear" or "llama3"), $"rope_parameters.rope_type: is '{config.Rope.Type}', which is not supported.");
         Refuse(!config.Rope.UnknownKeys.IsEmpty, $"rope_parameters: holds {string.Join(", ", config.Rope.UnknownKeys.Keys)}, which this program does not know.");
         Refuse(!config.UnknownKeys.IsEmpty, $"config.json: holds {string.Join(", ", config.UnknownKeys.Keys)}, which this program does not know and which may change the mathematics.");
+        foreach ((string key, long found, int most) in (ReadOnlySpan<(string, long, int)>)
+            [("hidden_size", config.HiddenSize, WidthMax), ("intermediate_size", config.IntermediateSize, WidthMax), ("vocab_size", config.VocabSize, WidthMax),
+             ("num_attention_heads", config.NumAttentionHeads, HeadsMax), ("num_hidden_layers", config.NumHiddenLayers, LayersMax), ("max_position_embeddings", config.MaxPositionEmbeddings, ContextMax)])
+        {
+            Refuse(found > most, $"{key}: is {found}; at most {most} is expected.");
+        }
+
         Refuse(config.HeadDim % 4 != 0 || config.HeadDim > 256, $"head_dim: is {config.HeadDim}; a multiple of 4 up to 256 is expected.");
-        return problems.Count == 0 ? Spec(config) : throw new UnsupportedModelException(problems);
+        return problems.Count == 0 ? Held(Spec(config)) : throw new UnsupportedModelException(problems);
+    }
+
+    private static ModelSpec Held(ModelSpec spec)
+    {
+        try
+        {
+            _ = new ModelLayout(spec);
+            return spec;
+        }
+        catch (NotSupportedException tooLarge)
+        {
+            throw new UnsupportedModelException([tooLarge.Message]);
+        }
     }
 
     private static ModelSpec Spec(HuggingFaceConfig config) => new(

@@ -29,6 +29,7 @@ public sealed record HuggingFaceConfig(
         "_name_or_path", "_from_model_config", "transformers_version", "transformers.js_config", "use_cache", "unk_token_id", "sep_token_id", "decoder_start_token_id",
         "max_window_layers", "output_attentions", "output_hidden_states", "return_dict", "id2label", "label2id", "problem_type", "task_specific_params", "tokenizer_class",
         "is_decoder", "is_llama_config", "chunk_size_feed_forward", "gradient_checkpointing", "torchscript", "keys_to_ignore_at_inference", "max_length", "temperature", "do_sample", "top_p", "top_k",
+        "_attn_implementation", "_attn_implementation_autoset", "unsloth_fixed", "unsloth_version",
     ];
 
     /// <exception cref="HuggingFaceFormatException">Anything that is wrong in either file.</exception>
@@ -100,8 +101,8 @@ public sealed record HuggingFaceConfig(
         .Where(pair => pair.Key switch
         {
             "pretraining_tp" => pair.Value.ValueKind == JsonValueKind.Number && pair.Value.GetDouble() == 1,
-            "rope_interleaved" or "is_encoder_decoder" or "add_cross_attention" => pair.Value.ValueKind == JsonValueKind.False,
-            "residual_dropout" or "embd_pdrop" or "hidden_dropout" => pair.Value.ValueKind == JsonValueKind.Number && pair.Value.GetDouble() == 0,
+            "rope_interleaved" or "is_encoder_decoder" or "add_cross_attention" or "use_mrope" => pair.Value.ValueKind == JsonValueKind.False,
+            "residual_dropout" or "resid_pdrop" or "embd_pdrop" or "hidden_dropout" => pair.Value.ValueKind == JsonValueKind.Number && pair.Value.GetDouble() == 0,
             _ => false,
         })
         .Select(pair => pair.Key);
@@ -138,7 +139,7 @@ public sealed record HuggingFaceConfig(
 
     private static byte[] Load(string path)
     {
-        long bytes = new FileInfo(path).Length;
+        long bytes = LinkedFile.LengthBytes(path);
         return bytes <= JsonFields.FileBytesMax
             ? File.ReadAllBytes(path)
             : throw new HuggingFaceFormatException([$"{path}: expected at most {JsonFields.FileBytesMax} bytes, found {bytes}."]);

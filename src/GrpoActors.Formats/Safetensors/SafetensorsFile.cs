@@ -33,7 +33,7 @@ public sealed unsafe class SafetensorsFile : ITensorFiles
     /// <exception cref="IOException">It cannot be opened.</exception>
     public static SafetensorsFile Open(string path)
     {
-        long bytes = new FileInfo(path).Length;
+        long bytes = LinkedFile.LengthBytes(path);
         if (bytes < SafetensorsHeader.LengthBytes)
         {
             throw new SafetensorsFormatException(path, $"the file has {bytes} bytes, and a safetensors file has at least {SafetensorsHeader.LengthBytes}.");

@@ -95,7 +95,7 @@ public sealed class SafetensorsFolder : ITensorFiles
 
     private static Dictionary<string, string> ReadIndex(string index)
     {
-        if (new FileInfo(index).Length > IndexBytesMax)
+        if (LinkedFile.LengthBytes(index) > IndexBytesMax)
         {
             throw new SafetensorsFormatException(index, $"it has more than {IndexBytesMax} bytes.");
         }

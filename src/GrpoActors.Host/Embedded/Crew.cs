@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
@@ -12,7 +11,7 @@ namespace GrpoActors.Host.Embedded;
 internal sealed class Crew : IAsyncDisposable
 {
     private readonly Dictionary<WorkerId, Generator> generators;
-    private readonly Channel<ScoreCall> scoreCalls = Channel.CreateUnbounded<ScoreCall>();
+    private readonly ScoreCalls scoreCalls = new();
     private readonly Trainer trainer;
     private readonly Evaluator evaluator;
     private readonly WeightStore weights = new();
@@ -56,7 +55,7 @@ internal sealed class Crew : IAsyncDisposable
 
         for (int i = 1; i <= setup.Plan.Operation.Scorers; i++)
         {
-            var scorer = new Scorer(setup, scoreCalls.Reader, time, post);
+            var scorer = new Scorer(setup, scoreCalls, time, post);
             supervisor.Start($"scorer-{i}", scorer.Work, () => { }, stopping.Token);
         }
     }
@@ -69,7 +68,7 @@ internal sealed class Crew : IAsyncDisposable
                 generators[x.Generator].Send(x.Tickets);
                 break;
             case Effect.RunScorer x:
-                scoreCalls.Writer.TryWrite(x.Call);
+                scoreCalls.Add(x.Call);
                 break;
             case Effect.Evaluate x:
                 evaluator.Send(x.Version);
@@ -89,7 +88,7 @@ internal sealed class Crew : IAsyncDisposable
     /// <summary>Versions that no open group needs are let go.</summary>
     public void RetireWeightsBelow(PolicyVersion version) => weights.RetireBelow(version.Steps);
 
-    /// <summary>Somebody stands still: disposing waits for all a while and no longer. Who wakes afterwards finds the run stopped and goes.</summary>
+    /// <summary>Disposing waits for all a while and no longer: somebody may stand still. Who wakes afterwards finds the run stopped and goes.</summary>
     public void LeaveBehind() => supervisor.LeavesBehind = true;
 
     public async ValueTask DisposeAsync()

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Threading.Channels;
 using GrpoActors.Core.Runs;
 using GrpoActors.Host.Journal;
@@ -21,7 +22,7 @@ namespace GrpoActors.Host.Embedded;
 internal sealed class DecisionLoop(
     Pipeline start, IJournal journal, Action<FoldedEvent> check, Action<FoldedEvent> committed, Action<Effect> run, int askedMax, TimeProvider time, ILogger log)
 {
-    private const int CommandsPerTransactionMax = 256;
+    private const int CommandsPerTransactionMax = 256, WaitsNamedMax = 5;
 
     /// <summary>What a crash may cost at most beyond the flush itself: small beside a step, long beside a flush.</summary>
     private static readonly TimeSpan Company = TimeSpan.FromMilliseconds(20);
@@ -90,7 +91,7 @@ internal sealed class DecisionLoop(
     private PipelineStep Decide(Command command)
     {
         PipelineStep step = pipeline.Handle(command);
-        if (command is Command.DeadlinePassed late && step.Effects.Length > 0)
+        if (command is Command.DeadlinePassed late && (step.Effects.Length > 0 || step.Next.Generation.Leases.Count < pipeline.Generation.Leases.Count)) // taken back, for whoever asks next
         {
             Miss(late.Deadline);
         }
@@ -109,7 +110,9 @@ internal sealed class DecisionLoop(
         int asked = unanswered[(deadline.For, deadline.Subject)] = unanswered.GetValueOrDefault((deadline.For, deadline.Subject)) + 1;
         if (asked >= askedMax)
         {
-            Fail(new SilentRunException($"Asked {asked} times for the same and nothing came of anything: {string.Join("; ", OpenWait.Of(pipeline))}. The state is intact; the same command goes on from there."));
+            ImmutableArray<OpenWait> waits = OpenWait.Of(pipeline);
+            string more = waits.Length > WaitsNamedMax ? $"; and {waits.Length - WaitsNamedMax} more" : "";
+            Fail(new RunFailedException($"Asked {asked} times for {deadline.For} {deadline.Subject} and nothing came of anything: {string.Join("; ", waits.Take(WaitsNamedMax))}{more}. The state is intact; the same command goes on from there."));
             return;
         }
 

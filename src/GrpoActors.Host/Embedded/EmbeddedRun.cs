@@ -102,10 +102,12 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
                 {
                     await loop.RunAsync(cancellation);
                 }
-                catch (SilentRunException)
+                finally
                 {
-                    crew.LeaveBehind();
-                    throw;
+                    if (!cancellation.IsCancellationRequested) // whoever cancels is told who is late, and can leave at once
+                    {
+                        crew.LeaveBehind();
+                    }
                 }
             }
 

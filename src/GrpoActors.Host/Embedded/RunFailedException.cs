@@ -1,7 +1,7 @@
 namespace GrpoActors.Host;
 
 /// <summary>The run stopped with its state intact; the message says in one sentence why. Starting it again goes on.</summary>
-public class RunFailedException : Exception
+public sealed class RunFailedException : Exception
 {
     public RunFailedException(string message)
         : base(message)
@@ -13,6 +13,3 @@ public class RunFailedException : Exception
     {
     }
 }
-
-/// <summary>A worker, or several, gave no answer however often they were asked. They may still stand where they stood: the run does not wait for them for ever.</summary>
-internal sealed class SilentRunException(string message) : RunFailedException(message);

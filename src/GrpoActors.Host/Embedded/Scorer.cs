@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Threading.Channels;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
@@ -8,7 +7,7 @@ using GrpoActors.Host.Composition;
 namespace GrpoActors.Host.Embedded;
 
 /// <summary>Runs reward calls from a mailbox that all scorers share. Each completion has its deadline; a late or failing one does not touch the others.</summary>
-internal sealed class Scorer(RunSetup setup, ChannelReader<ScoreCall> calls, TimeProvider time, Action<Command> post)
+internal sealed class Scorer(RunSetup setup, ScoreCalls calls, TimeProvider time, Action<Command> post)
 {
     private ScoreCall? inHand;
 
@@ -16,7 +15,7 @@ internal sealed class Scorer(RunSetup setup, ChannelReader<ScoreCall> calls, Tim
     {
         while (true)
         {
-            ScoreCall call = inHand ??= calls.ReadAsync(stop).AsTask().GetAwaiter().GetResult(); // after a crash: the one that it broke off
+            ScoreCall call = inHand ??= calls.Take(stop); // after a crash: the one that it broke off
             PromptRow row = setup.Phases[call.Group.Phase].Rows[(int)call.Row];
             var outcomes = ImmutableArray.CreateBuilder<ScoreOutcome>(call.Completions.Length);
             foreach (Completion completion in call.Completions)
@@ -24,6 +23,7 @@ internal sealed class Scorer(RunSetup setup, ChannelReader<ScoreCall> calls, Tim
                 outcomes.Add(setup.Rewards.Score(call.Reward, row, completion, time, stop).GetAwaiter().GetResult());
             }
 
+            calls.Answered(call);
             post(new Command.ScoreArrived(call, outcomes.ToImmutable()));
             inHand = null;
         }

@@ -17,10 +17,11 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
+    private const int PatiencesMax = 10;
 
     private readonly List<(string Name, Task Work)> workers = [];
 
-    /// <summary>Who has not stopped within half a minute is named and left where it stands.</summary>
+    /// <summary>Who has not stopped within five minutes is named and left where it stands.</summary>
     public bool LeavesBehind { get; set; }
 
     /// <param name="work">Blocks until <paramref name="stop"/>; every call is a fresh start.</param>
@@ -32,6 +33,7 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
     public async Task WhenAllStopped()
     {
         Task all = Task.WhenAll(workers.Select(worker => worker.Work));
+        int waited = 0;
         while (!all.IsCompleted)
         {
             try
@@ -41,9 +43,9 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
             catch (TimeoutException)
             {
                 string late = string.Join(", ", workers.Where(worker => !worker.Work.IsCompleted).Select(worker => worker.Name));
-                if (LeavesBehind)
+                if (LeavesBehind && ++waited >= PatiencesMax)
                 {
-                    log.LogWarning("No word from {Workers} within {Patience} of the run's stop: left behind", late, StopPatience);
+                    log.LogWarning("No word from {Workers} within {Patience} of the run's stop: left behind", late, StopPatience * PatiencesMax);
                     return;
                 }
 

@@ -69,6 +69,17 @@ public sealed class HuggingFaceConfigTests : IDisposable
         Assert.Equal(["quantization_config", "rope_interleaved"], config.UnknownKeys.Keys);
     }
 
+    /// <summary>Keys that published folders of these families hold.</summary>
+    [Theory]
+    [InlineData(""" "use_mrope": false, "use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28 """)]
+    [InlineData(""" "unsloth_fixed": true, "unsloth_version": "2025.1.5", "_attn_implementation_autoset": true, "torch_dtype": "bfloat16" """)]
+    [InlineData(""" "is_llama_config": true, "rope_interleaved": false, "pretraining_tp": 1, "transformers.js_config": {"dtype": "q4"}, "resid_pdrop": 0.0 """)]
+    public void Keys_of_published_models_that_change_nothing_are_taken(string keys) => Assert.Empty(Parse($", {keys}").UnknownKeys);
+
+    [Fact]
+    public void The_same_keys_with_a_meaning_stay_unknown() =>
+        Assert.Equal(["resid_pdrop", "use_mrope"], Parse(""", "use_mrope": true, "resid_pdrop": 0.1""").UnknownKeys.Keys);
+
     [Theory]
     [InlineData(""", "head_dim": "8" """, "head_dim: expected a whole number of at least 1, found \"8\"")]
     [InlineData(""", "num_key_value_heads": 4""", "num_key_value_heads: expected a divisor of num_attention_heads (6), found 4")]

@@ -86,12 +86,38 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         tiny.Overrides.AddRange([.. Settings, ("deadlines.asked_max", "3"), ("deadlines.checkpoint", point.Contains("Checkpoint", StringComparison.Ordinal) ? "2m" : "20m")]);
         var stopped = await Assert.ThrowsAnyAsync<RunFailedException>(() => tiny.Train());
         time.Stop();
-        Assert.StartsWith("Asked 3 times for the same and nothing came of anything: ", stopped.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Asked 3 times for ", stopped.Message, StringComparison.Ordinal);
         Assert.Contains(waits, stopped.Message, StringComparison.Ordinal);
         Assert.Contains(tiny.Log.Lines, line => line.EndsWith("left behind", StringComparison.Ordinal));
         tiny.CrashPoints = CrashPoints.None;
         tiny.Time = new HurriedTime();
         Assert.Equal(expected, (await tiny.Train()).Hashes);
+        wake.Set();
+    }
+
+    [Theory]
+    [InlineData("post CompletionsArrived#3", "generator-")]
+    [InlineData("post ScoreArrived#5", "scorer-")]
+    public async Task A_run_ends_although_one_of_two_never_wakes(string point, string leftBehind)
+    {
+        using var undisturbed = new TinyRun();
+        undisturbed.Overrides.AddRange(Settings);
+        string expected = (await undisturbed.Train()).Hashes;
+        var time = new SteppedTime();
+        using var wake = new ManualResetEventSlim();
+        using var tiny = new TinyRun
+        {
+            Time = time,
+            CrashPoints = CrashPoints.Parse(point, _ =>
+            {
+                time.Go();
+                wake.Wait();
+            }),
+        };
+        tiny.Overrides.AddRange(Settings);
+        Assert.Equal(expected, (await tiny.Train()).Hashes);
+        time.Stop();
+        Assert.Contains(tiny.Log.Lines, line => line.Contains($"No word from {leftBehind}", StringComparison.Ordinal) && line.EndsWith("left behind", StringComparison.Ordinal));
         wake.Set();
     }
 

@@ -35,6 +35,26 @@ public sealed class HubPullTests : IDisposable
         Assert.Equal("recipes/owner/other", ModelFolders.Find("recipes/owner/other", folder.Path, null));
     }
 
+    /// <summary>The cache holds links alone.</summary>
+    [Theory]
+    [InlineData(long.MaxValue)]
+    [InlineData(4_000)]
+    public async Task A_pulled_model_has_the_weights_that_were_published(long shardBytesMax)
+    {
+        string published = TinyModelFolder.Create(folder.File("published"), shardBytesMax: shardBytesMax);
+        using var small = new SmallHub();
+        foreach (string file in Directory.EnumerateFiles(published))
+        {
+            small.With(Path.GetFileName(file), File.ReadAllBytes(file), isLfs: file.EndsWith(".safetensors", StringComparison.Ordinal));
+        }
+
+        using var client = new HubClient(small.Address, token: null, useProxy: false);
+        string snapshot = await new HubPull(client, new HubCache(folder.Path), Patience, new SteppedTime()).Pull(Model, CancellationToken.None);
+        Assert.All(Directory.EnumerateFiles(snapshot), file => Assert.NotNull(new FileInfo(file).LinkTarget));
+        using PretrainedModel pulled = PretrainedModel.Open(snapshot), original = PretrainedModel.Open(published);
+        Assert.Equal(original.Weights.Policy, pulled.Weights.Policy);
+    }
+
     [Fact]
     public async Task What_is_there_is_not_fetched_again()
     {

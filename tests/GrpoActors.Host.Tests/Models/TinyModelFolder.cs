@@ -13,7 +13,7 @@ internal static class TinyModelFolder
 {
     public const string Template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% if mood is defined %}{{ mood }}{% endif %}{% endif %}";
 
-    public static string Create(string folder, string? template = Template, string? templateInConfig = null, WeightType type = WeightType.F32, string modelType = "llama", bool tied = true)
+    public static string Create(string folder, string? template = Template, string? templateInConfig = null, WeightType type = WeightType.F32, string modelType = "llama", bool tied = true, long shardBytesMax = long.MaxValue)
     {
         Directory.CreateDirectory(folder);
         var tokenizer = CharacterTokenizer.Create("0123456789+-= abcdefghijklmnopqrstuvwxyz[]\n", ["<pad>", "<bos>", "<eos>"], ["<think>"]);
@@ -50,7 +50,7 @@ internal static class TinyModelFolder
 
         PolicyWeights weights = Initialisation.Random(ModelSpecs.FromConfig(HuggingFaceConfig.Read(folder)), new SeedTree(11));
         SafetensorsWriter.WriteFolder(
-            weights.Tensors.Select(tensor => new TensorSource(tensor.Name, tensor.Shape, tensor.Values)), type, long.MaxValue, name => File.Create(Path.Combine(folder, name)));
+            weights.Tensors.Select(tensor => new TensorSource(tensor.Name, tensor.Shape, tensor.Values)), type, shardBytesMax, name => File.Create(Path.Combine(folder, name)));
         return folder;
     }
 }
