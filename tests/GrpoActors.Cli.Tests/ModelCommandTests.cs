@@ -39,6 +39,15 @@ public sealed class ModelCommandTests : IDisposable
     }
 
     [Fact]
+    public void Render_says_where_the_assistant_speaks_if_the_template_marks_it()
+    {
+        System.IO.File.WriteAllText(folder.File("t.jinja"), "{% for m in messages %}[{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}]{% endfor %}");
+        JsonElement row = Rows("render", folder.File("t.jinja"), File(
+            """{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"you"},{"role":"assistant","content":"!"}]}"""))[0];
+        Assert.Equal("""{"text":"[hi][you][!]","assistantSpans":[[5,8],[10,11]]}""", row.GetRawText());
+    }
+
+    [Fact]
     public void Log_probs_of_ids_and_of_texts_are_the_same_numbers()
     {
         JsonElement[] rows = Rows("logprobs", Model, File(

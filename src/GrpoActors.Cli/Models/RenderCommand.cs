@@ -9,7 +9,8 @@ namespace GrpoActors.Cli.Models;
 internal static class RenderCommand
 {
     private const string Description = """
-        Renders conversations with a chat template, one JSON object a row: text, or error where the template errs.
+        Renders conversations with a chat template, one JSON object a row: text, or error where the template errs. Where the template marks the assistant's words with a
+        generation block, assistantSpans are their places in the text: [first, behind the last], in UTF-16 units.
 
         A row has messages, and tools, variables, add_generation_prompt where the template reads them.
 
@@ -42,7 +43,8 @@ internal static class RenderCommand
 
     private static void Write(TextWriter to, ChatTemplate chat, Row row, DateTimeOffset now)
     {
-        string? text = null, error = null;
+        RenderedChat? rendered = null;
+        string? error = null;
         JsonElement messages = row.Messages() ?? throw row.Wrong("expected 'messages', found none");
         if (row["variables"] is { ValueKind: not JsonValueKind.Object })
         {
@@ -51,21 +53,42 @@ internal static class RenderCommand
 
         try
         {
-            text = chat.Render(new ChatTemplateInput
+            rendered = chat.Render(new ChatTemplateInput
             {
                 Messages = messages,
                 Tools = row["tools"],
                 AddGenerationPrompt = row.Flag("add_generation_prompt"),
                 Variables = row["variables"] is { } variables ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value) : new Dictionary<string, JsonElement>(),
                 Now = now,
-            }).Text;
+            });
         }
         catch (TemplateException refused)
         {
             error = refused.Message;
         }
 
-        RowFile.Write(to, json => json.WriteString(error is null ? "text" : "error", text ?? error));
+        RowFile.Write(to, json =>
+        {
+            json.WriteString(rendered is null ? "error" : "text", rendered?.Text ?? error);
+            if (rendered is not null && chat.MarksAssistant)
+            {
+                Write(json, rendered.AssistantSpans);
+            }
+        });
+    }
+
+    private static void Write(Utf8JsonWriter json, IReadOnlyList<AssistantSpan> spans)
+    {
+        json.WriteStartArray("assistantSpans");
+        foreach (AssistantSpan span in spans)
+        {
+            json.WriteStartArray();
+            json.WriteNumberValue(span.Start);
+            json.WriteNumberValue(span.End);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
     }
 
     private static DateTimeOffset Date(string? written)
