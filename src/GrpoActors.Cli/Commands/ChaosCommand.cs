@@ -45,10 +45,29 @@ internal static class ChaosCommand
             string[] train = [.. Self(), "train", parsed.GetRequiredValue(file), .. parsed.GetValue(set)!.SelectMany(assignment => new[] { "--set", assignment })];
             var numbers = new ChaosNumbers(parsed.GetValue(kills), parsed.GetValue(freezes), parsed.GetValue(quotas), parsed.GetValue(readOnly), parsed.GetValue(torn));
             var settings = new ChaosSettings(train, place, numbers, parsed.GetValue(jobs), parsed.GetValue(seed), TimeSpan.FromSeconds(parsed.GetValue(hung)));
-            ChaosReport report = await ChaosTrial.Run(settings, parsed.InvocationConfiguration.Error.WriteLine, signals.Stop);
-            if (report.Findings.IsEmpty && parsed.GetValue(folder) is null)
+            ChaosReport report;
+            try
             {
-                Directory.Delete(place, recursive: true);
+                report = await ChaosTrial.Run(settings, parsed.InvocationConfiguration.Error.WriteLine, signals.Stop);
+            }
+            catch (ChaosMistakeException mistake)
+            {
+                Remove();
+                parsed.InvocationConfiguration.Error.WriteLine(mistake.Message);
+                return ExitCodes.Mistake;
+            }
+
+            if (report.Findings.IsEmpty)
+            {
+                Remove();
+            }
+
+            void Remove()
+            {
+                if (parsed.GetValue(folder) is null)
+                {
+                    Directory.Delete(place, recursive: true);
+                }
             }
 
             TextWriter data = parsed.InvocationConfiguration.Output;

@@ -13,6 +13,7 @@ namespace GrpoActors.Host.Chaos;
 /// </summary>
 public sealed class ChaosTrial
 {
+    private const int MistakeExitCode = 2;
     private const int FruitlessRunsMax = 8;
 
     private readonly ChaosSettings _settings;
@@ -54,6 +55,11 @@ public sealed class ChaosTrial
     {
         string folder = Path.Combine(_settings.Folder, "undisturbed");
         ChaosEnd end = (await Start(folder, null, first: true, CrashPoints.List)).End;
+        if (end.ExitCode == MistakeExitCode)
+        {
+            throw new ChaosMistakeException(end.Error.Trim());
+        }
+
         if (end.ExitCode != 0)
         {
             throw new StorageException($"The undisturbed run ended with exit code {end.ExitCode}, so there is nothing to compare with: {end.LastLine}");
@@ -227,3 +233,6 @@ public sealed class ChaosTrial
         return $"weights {result.RootElement.GetProperty("weightsSha256").GetString()}, optimizer {result.RootElement.GetProperty("optimizerSha256").GetString()}, ledger {result.RootElement.GetProperty("ledgerSha256").GetString()}";
     }
 }
+
+/// <summary>The run file or its settings are refused; the message is what the refusal said.</summary>
+public sealed class ChaosMistakeException(string said) : Exception(said);
