@@ -120,6 +120,12 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
             : command));
 
     [Fact]
+    public void A_time_out_that_nobody_had() =>
+        IsCaught(() => new Mishears((_, command) => command is Command.ScoreArrived { Call.Group.Ordinal: var ordinal } x && ordinal % 5 == 0
+            ? x with { Outcomes = [.. x.Outcomes[..^1], new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(1))] }
+            : command));
+
+    [Fact]
     public void A_NaN_that_counts_as_0() =>
         IsCaught(() => new Mishears((_, command) => command is Command.ScoreArrived x
             ? x with { Outcomes = [.. x.Outcomes.Select(outcome => outcome is ScoreOutcome.Scored { Reward: var r } && !float.IsFinite(r) ? new ScoreOutcome.Scored(0) : outcome)] }

@@ -58,7 +58,7 @@ internal sealed class SimulatedRun
         eventsMax = EventsOfAStepMax * Plan.Identity.Phases.Sum(phase => phase.Steps);
         Digest start = Digest.Of("start");
         startingWeights = new PolicyWeights(new PolicyVersion(0), start, FakeTrainer.TensorsOf("w", start));
-        Audit = new Audit(Plan.Identity, start, scenario.Forgets);
+        Audit = new Audit(Plan.Identity, start, scenario.Forgets, RanOutOfTime);
         Journals = rig.Around(journal);
         journal.Appended = Durable;
         Disk.CreateFolder(RunFolder);
@@ -223,6 +223,8 @@ internal sealed class SimulatedRun
 
         return exhausted.Contains((call.Group, call.Reward));
     }
+
+    private bool RanOutOfTime(GroupId group, int reward) => exhausted.Contains((group, reward));
 
     private IEnumerable<Process> Processes => [decider, trainer, evaluator, .. generators, .. scorers];
 
@@ -389,7 +391,7 @@ internal sealed class SimulatedRun
     {
         KillAll();
         journal.LoseTransactions(transactions);
-        Audit = new Audit(Plan.Identity, FakeTrainer.ContentOf(startingWeights.Tensors), Scenario.Forgets);
+        Audit = new Audit(Plan.Identity, FakeTrainer.ContentOf(startingWeights.Tensors), Scenario.Forgets, RanOutOfTime);
         foreach (RunEvent e in journal.Events)
         {
             Audit.Add(e);
