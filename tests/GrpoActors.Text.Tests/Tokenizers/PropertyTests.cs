@@ -8,9 +8,11 @@ namespace GrpoActors.Text.Tests;
 /// <summary>What holds for any UTF-16 at all.</summary>
 public class PropertyTests
 {
-    // SmolLM2 has no token for these bytes, and no unknown token: the published library drops them, too.
-    private static readonly byte[] MissingInSmolLm2 =
+    // SmolLM2 has no token for these bytes, and no unknown token: the published library drops them, too. 0xF1 and 0xF2 begin planes 4 to 11.
+    private static readonly int[] MissingInSmolLm2 =
         [0x04, 0x06, 0x13, 0x14, 0x16, 0x1D, 0xF1, 0xF2];
+
+    private static readonly int[] BytesOfUtf8 = [.. Enumerable.Range(0, 0xC0), .. Enumerable.Range(0xC2, 0xF5 - 0xC2)];
 
     private static readonly string[] Fragments =
     [
@@ -57,19 +59,47 @@ public class PropertyTests
         Check.One(Config, Prop.ForAll(Gen.Choose(0, 6).ArrayOf().ToArbitrary(), ids => tokenizer.Decode(ids) == Streamed.Text(tokenizer, ids)));
     }
 
-    private static Config Config => Cases.Of(400).WithEndSize(60);
+    private const int Count = 400;
 
+    private static Config Config => Cases.Of(Count).WithEndSize(60);
+
+    /// <summary>
+    /// A text with a byte that the vocabulary lacks cannot come back, and among 60 random code points one is nearly certain. So they are exchanged for others before the text is tried.
+    /// </summary>
     private static void RoundTrips(string name, Func<string, string> normalise)
     {
         var tokenizer = PublishedTokenizers.Load(name);
-        bool lossless(string text) => name != "smollm2" || !Encoding.UTF8.GetBytes(text).Any(b => MissingInSmolLm2.Contains(b));
-        bool plain(string text) => !tokenizer.AddedTokens.Any(token => text.Contains(token.Content, StringComparison.Ordinal));
-        Check.One(Config, Prop.ForAll(AnyUtf16, text =>
+        int[] missing = [.. BytesOfUtf8.Where(value => tokenizer.TokenId(TokenBytes.Spelling[value].ToString()) is null)];
+        Assert.Equal(name == "smollm2" ? MissingInSmolLm2 : [], missing);
+        int compared = 0;
+        Check.One(Config, Prop.ForAll(AnyUtf16, drawn =>
         {
-            string expected = normalise(CodePoints.WellFormed(text));
+            string text = Spared(drawn, missing);
             string decoded = tokenizer.Decode(tokenizer.Encode(text));
-            return !lossless(text) || !plain(text) || decoded == expected;
+            if (tokenizer.AddedTokens.Any(token => text.Contains(token.Content, StringComparison.Ordinal)))
+            {
+                return true; // they may strip the white space beside them
+            }
+
+            compared++;
+            return decoded == normalise(CodePoints.WellFormed(text));
         }));
+        Assert.True(4 * compared >= 3 * Count, $"{compared} of {Count} texts were compared.");
+    }
+
+    /// <summary>Code points with a missing byte become ones of plane 1; lone surrogates stay.</summary>
+    private static string Spared(string text, int[] missing)
+    {
+        var spared = new StringBuilder();
+        for (int i = 0; i < text.Length;)
+        {
+            bool whole = Rune.TryGetRuneAt(text, i, out Rune rune);
+            bool lost = whole && Encoding.UTF8.GetBytes(rune.ToString()).Any(value => missing.Contains(value));
+            spared.Append(lost ? char.ConvertFromUtf32(0x10000 + (rune.Value & 0xFFFF)) : text.AsSpan(i, whole ? rune.Utf16SequenceLength : 1));
+            i += whole ? rune.Utf16SequenceLength : 1;
+        }
+
+        return spared.ToString();
     }
 
     private static void StreamsWhatItDecodes(string name)
@@ -82,5 +112,19 @@ public class PropertyTests
         }));
         var anyIds = Gen.Choose(0, tokenizer.VocabularySize + 10).ArrayOf().ToArbitrary();
         Check.One(Config, Prop.ForAll(anyIds, ids => Streamed.Text(tokenizer, ids) == tokenizer.Decode(ids)));
+    }
+}
+
+/// <summary>How byte-level tokens are spelled, by other means than the tokenizer's own.</summary>
+internal static class TokenBytes
+{
+    /// <summary>The character that spells each byte. Source: bytes_to_unicode of GPT-2's encoder.py.</summary>
+    public static readonly string Spelling = Spell();
+
+    private static string Spell()
+    {
+        int[] printable = [.. Enumerable.Range('!', '~' - '!' + 1), .. Enumerable.Range('¡', '¬' - '¡' + 1), .. Enumerable.Range('®', 'ÿ' - '®' + 1)];
+        int[] others = [.. Enumerable.Range(0, 256).Except(printable)];
+        return string.Concat(Enumerable.Range(0, 256).Select(value => (char)(printable.Contains(value) ? value : 256 + Array.IndexOf(others, value))));
     }
 }
