@@ -13,5 +13,6 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     RestartCommand.Build(),
     ScalingCommand.Build(),
     LoadingCommand.Build(),
+    TokenizeCommand.Build(),
 };
 return root.Parse(args).Invoke();
