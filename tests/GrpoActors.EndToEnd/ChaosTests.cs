@@ -50,11 +50,11 @@ public sealed class ChaosTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
-    public void A_run_that_cannot_end_is_nothing_to_compare_with()
+    public void A_run_file_that_is_refused_is_the_users_mistake()
     {
         Finished chaos = Grpo.Run(["chaos", RunFile(), "--kills", "1", "--set", "phases.grpo.mini_batches=5"]);
-        Assert.Equal(1, chaos.ExitCode);
-        Assert.Contains("undisturbed run ended with exit code 2", chaos.Error, StringComparison.Ordinal);
+        Assert.Equal(2, chaos.ExitCode);
+        Assert.Contains("mini_batches", chaos.Error, StringComparison.Ordinal);
     }
 
     private string RunFile() => TinyRunFile.Write(Directory.CreateDirectory(scratch["files"]).FullName);

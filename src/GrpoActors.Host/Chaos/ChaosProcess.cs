@@ -91,7 +91,8 @@ internal static class ChaosProcess
     {
         // "ulimit -f" counts in 512 bytes. An ignored SIGXFSZ stays ignored in the program: its write fails instead.
         ChaosFault.Quota x => ["sh", "-c", string.Create(CultureInfo.InvariantCulture, $"trap '' XFSZ; ulimit -f {2 * x.Kibibytes}; exec \"$@\""), "sh"],
-        ChaosFault.ReadOnly => ["unshare", "-m", "sh", "-c", "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"", runFolder],
+        // The process before it may have been killed before it made the folder.
+        ChaosFault.ReadOnly => ["unshare", "-m", "sh", "-c", "mkdir -p \"$0\" && mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"", runFolder],
         _ => [],
     };
 
