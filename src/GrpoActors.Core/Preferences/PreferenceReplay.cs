@@ -34,7 +34,8 @@ internal static class PreferenceReplay
         // Discopop divides by a temperature of 0.05: the float32 rounding of one summed log-prob moves its gradient by more than 1e-6 of the largest entry.
         double tolerance = plan.Losses.Any(part => part.Loss == PreferenceLoss.Discopop) ? 2 * ReplayedCase.Float32 : ReplayedCase.Float32;
         return new(config.GetRawText(), ObjectiveReplay.Distance(result.Loss, x.Needed("loss").GetDouble()),
-            ObjectiveReplay.Relative(gradient, dump.Pack(x.Needed("gradient")), 0), null, null, null) { Tolerance = tolerance };
+            ObjectiveReplay.Relative(gradient, dump.Pack(x.Needed("gradient")), 0), null, null, null)
+        { Tolerance = tolerance };
     }
 
     private static IEnumerable<ReplayedCase> GroupRobustSteps(PaddedDump dump, int[] groups, JsonElement x)
