@@ -212,4 +212,7 @@ public sealed record RetentionPlan(int CheckpointsMax, bool KeepBest, int Journa
 
 /// <summary>Silence after which an effect is issued again. None of them closes a group.</summary>
 /// <param name="AskedMax">So often one piece of work is asked for while nothing else happens; then the run stops, its state intact.</param>
-public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation, int AskedMax = 10);
+public sealed record DeadlinePlan(TimeSpan Ticket, TimeSpan Training, TimeSpan Checkpoint, TimeSpan Evaluation, int AskedMax = DeadlinePlan.UsualAskedMax)
+{
+    public const int UsualAskedMax = 10;
+}

@@ -402,7 +402,7 @@ internal static class RunSchema
         public static readonly Setting<TimeSpan> Evaluation = new("evaluation", new DurationForm(), "One evaluation.") { Default = TimeSpan.FromHours(1), Part = SettingPart.Operation };
 
         public static readonly Setting<int> AskedMax = new("asked_max", Count(1), "So often a piece of work is asked for while nothing comes of anything; then the run stops, its state intact, and says what it waits for.")
-        { Default = 10, Part = SettingPart.Operation };
+        { Default = DeadlinePlan.UsualAskedMax, Part = SettingPart.Operation };
 
         public static readonly Section All = new("deadlines", "Silence after which work is issued again.", [Ticket, Training, Checkpoint, Evaluation, AskedMax]);
     }

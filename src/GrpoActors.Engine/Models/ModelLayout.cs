@@ -27,7 +27,7 @@ public sealed class ModelLayout
     private readonly List<TensorLayout> _tensors = [];
     private long _end;
 
-    /// <exception cref="NotSupportedException">More weights than one buffer holds (2^31).</exception>
+    /// <exception cref="UnsupportedModelException">More weights than one buffer holds (2^31).</exception>
     public ModelLayout(ModelSpec spec)
     {
         Spec = spec;
@@ -92,7 +92,7 @@ public sealed class ModelLayout
         _end = start + length;
         if (_end > Array.MaxLength)
         {
-            throw new NotSupportedException($"The model has more than {Array.MaxLength} weights, counted up to {name}; the cpu engine holds at most that many.");
+            throw new UnsupportedModelException([$"The model has more than {Array.MaxLength} weights, counted up to {name}; the cpu engine holds at most that many."]);
         }
 
         var tensor = new TensorLayout(name, shape, (int)start, (int)length, decays);

@@ -52,20 +52,14 @@ public static class ModelSpecs
         }
 
         Refuse(config.HeadDim % 4 != 0 || config.HeadDim > 256, $"head_dim: is {config.HeadDim}; a multiple of 4 up to 256 is expected.");
-        return problems.Count == 0 ? Held(Spec(config)) : throw new UnsupportedModelException(problems);
-    }
+        if (problems.Count > 0)
+        {
+            throw new UnsupportedModelException(problems);
+        }
 
-    private static ModelSpec Held(ModelSpec spec)
-    {
-        try
-        {
-            _ = new ModelLayout(spec);
-            return spec;
-        }
-        catch (NotSupportedException tooLarge)
-        {
-            throw new UnsupportedModelException([tooLarge.Message]);
-        }
+        ModelSpec spec = Spec(config);
+        _ = new ModelLayout(spec); // refuses what no buffer holds
+        return spec;
     }
 
     private static ModelSpec Spec(HuggingFaceConfig config) => new(

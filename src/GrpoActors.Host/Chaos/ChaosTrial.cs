@@ -22,9 +22,8 @@ public sealed class ChaosTrial
     private readonly ConcurrentDictionary<string, int> _happened = new(StringComparer.Ordinal), _withoutProgress = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _findings = [];
     private OpenFaults _open = new([], new Dictionary<string, ReachCount>(), 0);
-    private Dictionary<string, int> _plannedOf = [];
+    private Dictionary<string, int> _planned = [];
     private string _hashes = "";
-    private int _planned;
     private int _starts;
     private int _runs;
     private int _fruitless;
@@ -39,12 +38,11 @@ public sealed class ChaosTrial
     {
         UndisturbedRun undisturbed = await Undisturbed();
         ImmutableArray<ChaosFault> all = ChaosPlan.Of(undisturbed, _settings.Numbers, _settings.Seed), plan = [.. all.Where(fault => ChaosProcess.Unavailable(fault) is null)];
-        _planned = plan.Length;
-        _plannedOf = plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
+        _planned = plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
         _open = new OpenFaults(plan, undisturbed.Reached, _settings.Seed);
         await Task.WhenAll(Enumerable.Range(0, _settings.Jobs).Select(_ => Task.Run(Job, CancellationToken.None)));
-        ImmutableArray<ChaosCount> counts = [.. plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => new ChaosCount(
-            group.Key, undisturbed.Reached.GetValueOrDefault(group.Key).All, group.Count(), _happened.GetValueOrDefault(group.Key), _withoutProgress.GetValueOrDefault(group.Key)))];
+        ImmutableArray<ChaosCount> counts = [.. _planned.OrderBy(fault => fault.Key, StringComparer.Ordinal).Select(fault => new ChaosCount(
+            fault.Key, undisturbed.Reached.GetValueOrDefault(fault.Key).All, fault.Value, _happened.GetValueOrDefault(fault.Key), _withoutProgress.GetValueOrDefault(fault.Key)))];
         return new ChaosReport(
             _hashes, _starts, _runs, counts,
             [.. all.Except(plan).DistinctBy(fault => fault.Name).Select(fault => $"{fault.Name}: {ChaosProcess.Unavailable(fault)}")],
@@ -93,13 +91,13 @@ public sealed class ChaosTrial
             if (_findings.IsEmpty)
             {
                 Directory.Delete(folder, recursive: true);
-                _say($"{Path.GetFileName(folder)}: same hashes; {now} of {_planned} faults");
+                _say($"{Path.GetFileName(folder)}: same hashes; {now} of {_planned.Values.Sum()} faults");
             }
         }
     }
 
     /// <summary>Of the planned faults.</summary>
-    private int Done() => _plannedOf.Sum(planned => Math.Min(planned.Value, _happened.GetValueOrDefault(planned.Key)));
+    private int Done() => _planned.Sum(fault => Math.Min(fault.Value, _happened.GetValueOrDefault(fault.Key)));
 
     /// <summary>One run: its processes are disturbed until one of them comes to the end.</summary>
     private async Task Disturb(string folder)

@@ -77,11 +77,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         {
             Overrides = { ("generators", "1") },
             Time = time,
-            CrashPoints = CrashPoints.Parse(point, _ =>
-            {
-                time.Go();
-                wake.Wait();
-            }),
+            CrashPoints = Standing(point, time, wake),
         };
         tiny.Overrides.AddRange([.. Settings, ("deadlines.asked_max", "3"), ("deadlines.checkpoint", point.Contains("Checkpoint", StringComparison.Ordinal) ? "2m" : "20m")]);
         var stopped = await Assert.ThrowsAnyAsync<RunFailedException>(() => tiny.Train());
@@ -108,11 +104,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         using var tiny = new TinyRun
         {
             Time = time,
-            CrashPoints = CrashPoints.Parse(point, _ =>
-            {
-                time.Go();
-                wake.Wait();
-            }),
+            CrashPoints = Standing(point, time, wake),
         };
         tiny.Overrides.AddRange(Settings);
         Assert.Equal(expected, (await tiny.Train()).Hashes);
@@ -120,6 +112,13 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         Assert.Contains(tiny.Log.Lines, line => line.Contains($"No word from {leftBehind}", StringComparison.Ordinal) && line.EndsWith("left behind", StringComparison.Ordinal));
         wake.Set();
     }
+
+    /// <summary>Who comes to this point stands still until it is woken, and the clock begins to go.</summary>
+    private static CrashPoints Standing(string point, SteppedTime time, ManualResetEventSlim wake) => CrashPoints.Parse(point, _ =>
+    {
+        time.Go();
+        wake.Wait();
+    });
 
     private static async Task<string> Hashes(Stall stall, string point)
     {
@@ -130,11 +129,7 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         {
             Overrides = { ("generators", $"{stall.Generators}") },
             Time = time,
-            CrashPoints = CrashPoints.Parse(point, _ =>
-            {
-                time.Go();
-                wake.Wait();
-            }),
+            CrashPoints = Standing(point, time, wake),
         };
         tiny.Overrides.AddRange(Settings);
         tiny.Log.Heard = line =>
