@@ -280,7 +280,7 @@ public static class EventRecord
         return new ScoredCompletion(completion, from.Array("outcomes", 1, Outcome));
     }
 
-    private static void Write(RecordWriter to, ScoreOutcome outcome)
+    internal static void Write(RecordWriter to, ScoreOutcome outcome)
     {
         switch (outcome)
         {
@@ -304,7 +304,7 @@ public static class EventRecord
         }
     }
 
-    private static ScoreOutcome Outcome(ref RecordReader from) => from.Case(3, "outcome") switch
+    internal static ScoreOutcome Outcome(ref RecordReader from) => from.Case(3, "outcome") switch
     {
         0 => new ScoreOutcome.Scored(from.Single("outcome.reward")),
         1 => ScoreOutcome.NotApplicable,
@@ -338,7 +338,7 @@ public static class EventRecord
         from.Int64("primary cursor"), from.Int64("refill cursor"), from.Double("learning rate"), Adaptive(ref from, version),
         from.Flag("has reference version") ? Policy(ref from) : null);
 
-    private static void Write(RecordWriter to, StepOutputs outputs, byte version)
+    internal static void Write(RecordWriter to, StepOutputs outputs, byte version)
     {
         to.Flag(outputs.Empty);
         to.Digest(outputs.Batch);
@@ -352,7 +352,7 @@ public static class EventRecord
         Write(to, outputs.Next, version);
     }
 
-    private static StepOutputs Outputs(ref RecordReader from, byte version) => new(
+    internal static StepOutputs Outputs(ref RecordReader from, byte version) => new(
         from.Flag("empty"), from.Digest("batch"), from.Digest("update"), from.Digest("policy"),
         from.Array("metrics", sizeof(int) + sizeof(double), static (ref from) => new Metric(from.Text("metric.name"), from.Double("metric.value"))),
         Adaptive(ref from, version));
