@@ -120,7 +120,7 @@ internal sealed class PostgresJournal : IJournal
         JournalHead head = HeadNow();
         First = head.First; // the fence stays the one that was taken: who reads has not become the newest writer
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, head.Fence, Place, () => HeadNow().First);
+        return StoredRecords.Checked(Stored(start), start, _ => head.Fence, Place, () => HeadNow().First);
     }
 
     /// <remarks>In pages, so that the connection is free between two of them.</remarks>

@@ -95,7 +95,7 @@ internal sealed class SqliteJournal : IJournal
         JournalHead head = HeadNow();
         First = head.First; // the fence stays the one that was taken: who reads has not become the newest writer
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, head.Fence, path, () => HeadNow().First);
+        return StoredRecords.Checked(Stored(start), start, _ => head.Fence, path, () => HeadNow().First);
     }
 
     /// <remarks>In pages, so that no read stays open between two records and keeps the log from being folded into the file.</remarks>

@@ -7,11 +7,11 @@ namespace GrpoActors.Host.Journal;
 internal static class StoredRecords
 {
     /// <param name="from">Position that the first record must have.</param>
-    /// <param name="fenceMax">The journal's own fence: no record can stand above it.</param>
+    /// <param name="fenceMax">The highest fence that the record of a position can have.</param>
     /// <param name="first">Asks again for the position of the oldest record kept: a writer may delete while this one reads.</param>
     /// <exception cref="JournalDamagedException">At the first record that fails.</exception>
     /// <exception cref="JournalCompactedException">Records that were about to be read are deleted.</exception>
-    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, long fenceMax, string place, Func<long> first)
+    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, Func<long, long> fenceMax, string place, Func<long> first)
     {
         long expected = from;
         long fence = 0;
@@ -24,35 +24,42 @@ internal static class StoredRecords
                     throw new JournalCompactedException($"The journal {place} was compacted while it was being read: read it again.");
                 }
 
-                throw Damaged(expected, $"it is missing; the next one there is record {record.Position}");
+                throw Damaged(expected, place, $"it is missing; the next one there is record {record.Position}");
             }
 
-            if (RecordChecksum.Of(record.Position, record.Fence, record.Payload) != record.Crc)
-            {
-                throw Damaged(expected, "its checksum does not match its bytes");
-            }
-
-            if (record.Fence < fence || record.Fence > fenceMax)
-            {
-                throw Damaged(expected, $"it was written under fence {record.Fence}, between records of fence {fence} and the journal's {fenceMax}");
-            }
-
-            RunEvent read;
-            try
-            {
-                read = EventRecord.Decode(record.Payload);
-            }
-            catch (JournalFormatException e)
-            {
-                throw new JournalDamagedException($"Record {expected} of the journal {place} cannot be read. {e.Message}", expected, e);
-            }
-
+            RunEvent read = Event(record, fence, fenceMax(expected), place);
             fence = record.Fence;
             expected++;
             yield return new JournalEntry(record.Position, record.Fence, read);
         }
-
-        JournalDamagedException Damaged(long position, string what) => new(
-            $"Record {position} of the journal {place} is damaged: {what}; restore the file from a copy, or start over with --fresh.", position);
     }
+
+    /// <summary>The event of one record, checked by itself.</summary>
+    /// <param name="fenceMin">Fence of the record before it.</param>
+    /// <param name="fenceMax">The highest fence that can have been taken when it was written.</param>
+    /// <exception cref="JournalDamagedException">The record fails.</exception>
+    public static RunEvent Event(StoredRecord record, long fenceMin, long fenceMax, string place)
+    {
+        if (RecordChecksum.Of(record.Position, record.Fence, record.Payload) != record.Crc)
+        {
+            throw Damaged(record.Position, place, "its checksum does not match its bytes");
+        }
+
+        if (record.Fence < fenceMin || record.Fence > fenceMax)
+        {
+            throw Damaged(record.Position, place, $"it was written under fence {record.Fence}, between records of fence {fenceMin} and the journal's {fenceMax}");
+        }
+
+        try
+        {
+            return EventRecord.Decode(record.Payload);
+        }
+        catch (JournalFormatException e)
+        {
+            throw new JournalDamagedException($"Record {record.Position} of the journal {place} cannot be read. {e.Message}", record.Position, e);
+        }
+    }
+
+    private static JournalDamagedException Damaged(long position, string place, string what) =>
+        new($"Record {position} of the journal {place} is damaged: {what}; restore it from a copy, or start over with --fresh.", position);
 }

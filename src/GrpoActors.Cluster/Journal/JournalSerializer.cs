@@ -1,0 +1,30 @@
+using Akka.Actor;
+using Akka.Serialization;
+using GrpoActors.Formats.Journal;
+using GrpoActors.Host.Journal;
+
+namespace GrpoActors.Cluster.Journal;
+
+/// <summary>The bytes of <see cref="StoredEvent"/> in the journal's table. The embedded host reads and writes the same ones.</summary>
+internal sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+{
+    public override int Identifier => AkkaMessage.SerializerId;
+
+    public override string Manifest(object o) => o is StoredEvent ? AkkaMessage.Manifest : throw NotOurs(o);
+
+    public override byte[] ToBinary(object obj) => obj is StoredEvent stored ? stored.Message : throw NotOurs(obj);
+
+    /// <exception cref="JournalFormatException">Manifest or version are none that this program knows.</exception>
+    public override object FromBinary(byte[] bytes, string manifest)
+    {
+        if (manifest != AkkaMessage.Manifest)
+        {
+            throw new JournalFormatException($"The journal holds a message of kind '{manifest}', and this program reads '{AkkaMessage.Manifest}': use the program that wrote it, or a newer one.");
+        }
+
+        AkkaMessage.RequireHead(bytes);
+        return new StoredEvent(bytes);
+    }
+
+    private static ArgumentException NotOurs(object o) => new($"{o.GetType().Name} is no message of the journal.", nameof(o));
+}

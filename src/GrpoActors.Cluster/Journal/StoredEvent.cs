@@ -1,0 +1,15 @@
+using GrpoActors.Core.Runs;
+using GrpoActors.Formats.Journal;
+using GrpoActors.Host.Journal;
+
+namespace GrpoActors.Cluster.Journal;
+
+/// <summary>An event as Akka.Persistence stores it: fence, checksum and record are in its bytes, its position is the sequence number beside them, less one.</summary>
+/// <param name="Message">As <see cref="AkkaMessage"/> lays it out.</param>
+internal sealed record StoredEvent(byte[] Message)
+{
+    public static StoredEvent Of(long position, long fence, RunEvent e) => new(AkkaMessage.Of(position, fence, e));
+
+    /// <exception cref="JournalFormatException">The bytes are no whole record that this program knows.</exception>
+    public StoredRecord At(long position) => AkkaMessage.Parse(position, Message);
+}
