@@ -33,7 +33,7 @@ public static class SafetensorsWriter
     public static void Write(Stream to, IEnumerable<TensorSource> tensors, WeightType type, ImmutableSortedDictionary<string, string>? metadata = null)
     {
         TensorSource[] sorted = [.. tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
-        to.Write(Header(sorted, type, metadata ?? FromPyTorch));
+        to.Write(Header(sorted, type, metadata));
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BlockElements * sizeof(float));
         try
         {
@@ -121,14 +121,16 @@ public static class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static byte[] Header(TensorSource[] sorted, WeightType type, ImmutableSortedDictionary<string, string> metadata)
+    /// <summary>What a file of these tensors begins with. It follows from names, shapes and type alone.</summary>
+    /// <param name="sorted">In ordinal order of names.</param>
+    internal static byte[] Header(TensorSource[] sorted, WeightType type, ImmutableSortedDictionary<string, string>? metadata = null)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, Plain))
         {
             json.WriteStartObject();
             json.WriteStartObject("__metadata__");
-            foreach ((string key, string value) in metadata)
+            foreach ((string key, string value) in metadata ?? FromPyTorch)
             {
                 json.WriteString(key, value);
             }

@@ -1,0 +1,156 @@
+using System.Collections.Immutable;
+using GrpoActors.Core;
+using GrpoActors.Engine;
+
+namespace GrpoActors.Cluster.Bulk;
+
+/// <param name="ContentsBytesMax">Contents of more bytes than these are never held together: the oldest go.</param>
+/// <param name="ContentsAgeMax">An older content goes at the next <see cref="NodeShelf.Put"/>: whoever wanted it has it, or samples anew.</param>
+internal sealed record NodeShelfOptions(long ContentsBytesMax = 1L << 30, TimeSpan? ContentsAgeMax = null)
+{
+    public static readonly TimeSpan ContentsAgeMaxDefault = TimeSpan.FromMinutes(30);
+}
+
+/// <summary>What this process has on offer for other nodes, in memory: contents by their SHA-256, weights by version, the checkpoints of a folder. Thread-safe.</summary>
+internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<Digest, LinkedListNode<Content>> contents = [];
+
+    // The oldest first.
+    private readonly LinkedList<Content> byAge = new();
+    private readonly SortedDictionary<long, OfferedWeights> weights = [];
+    private readonly TimeSpan ageMax = options.ContentsAgeMax ?? NodeShelfOptions.ContentsAgeMaxDefault;
+    private long contentsBytes;
+    private Uri? address;
+    private string? checkpoints;
+
+    /// <summary>Of all contents on the shelf.</summary>
+    public long ContentsBytes
+    {
+        get
+        {
+            lock (gate)
+            {
+                return contentsBytes;
+            }
+        }
+    }
+
+    /// <summary>Where other nodes find this shelf. Known once the node's server runs; nothing can be offered before.</summary>
+    public Uri Address
+    {
+        get => address ?? throw new InvalidOperationException("The node's server does not run yet, so nothing on its shelf has an address.");
+        internal set => address = value;
+    }
+
+    /// <summary>The folder whose checkpoints are served; null where none is.</summary>
+    public string? CheckpointFolder => checkpoints;
+
+    /// <summary>The same bytes again are the same content, as young as if they were new.</summary>
+    /// <exception cref="BulkException">More bytes than the whole shelf may hold.</exception>
+    public ContentRef Put(byte[] content)
+    {
+        if (content.Length > options.ContentsBytesMax)
+        {
+            throw new BulkException($"A content of {content.Length} bytes is larger than the shelf (grpo.bulk.contents-bytes-max = {options.ContentsBytesMax}).");
+        }
+
+        Digest sha = Digest.Of(content);
+        lock (gate)
+        {
+            Drop(sha);
+            contents[sha] = byAge.AddLast(new Content(sha, content, time.GetTimestamp()));
+            contentsBytes += content.Length;
+            while (contentsBytes > options.ContentsBytesMax || time.GetElapsedTime(byAge.First!.Value.Since) > ageMax)
+            {
+                Drop(byAge.First!.Value.Sha256);
+            }
+        }
+
+        return new ContentRef(new Uri(Address, $"contents/{sha}"), sha, content.Length);
+    }
+
+    /// <summary>Null where it is not, or no longer, on the shelf. Not to be written to.</summary>
+    public byte[]? TryGet(Digest sha)
+    {
+        lock (gate)
+        {
+            return contents.TryGetValue(sha, out LinkedListNode<Content>? found) ? found.Value.Bytes : null;
+        }
+    }
+
+    public void Remove(Digest sha)
+    {
+        lock (gate)
+        {
+            Drop(sha);
+        }
+    }
+
+    /// <summary>The weights are sent from where they lie: they must not change until they are withdrawn. Reads them once, for the hash.</summary>
+    public WeightsRef Offer(PolicyWeights offered)
+    {
+        lock (gate)
+        {
+            if (weights.TryGetValue(offered.Version.Steps, out OfferedWeights? known) && known.Reference.Policy == offered.Policy)
+            {
+                return known.Reference;
+            }
+        }
+
+        var bytes = new TensorBytes(offered.Tensors);
+        var reference = new WeightsRef(offered.Version, offered.Policy, bytes.Hash(), bytes.LengthBytes, new Uri(Address, $"weights/{offered.Version.Steps}"));
+        lock (gate)
+        {
+            weights[offered.Version.Steps] = new OfferedWeights(reference, bytes);
+        }
+
+        return reference;
+    }
+
+    /// <summary>Versions on offer, the oldest first.</summary>
+    public ImmutableArray<WeightsRef> Offered()
+    {
+        lock (gate)
+        {
+            return [.. weights.Values.Select(offered => offered.Reference)];
+        }
+    }
+
+    /// <summary>A download that has begun goes on to its end.</summary>
+    public void Withdraw(PolicyVersion below)
+    {
+        lock (gate)
+        {
+            foreach (long version in weights.Keys.TakeWhile(version => version < below.Steps).ToArray())
+            {
+                weights.Remove(version);
+            }
+        }
+    }
+
+    /// <param name="folder">As <see cref="Host.Checkpoints.CheckpointStore"/> keeps it; need not exist yet.</param>
+    public void OfferCheckpoints(string folder) => checkpoints = Path.GetFullPath(folder);
+
+    internal OfferedWeights? TryGetWeights(long version)
+    {
+        lock (gate)
+        {
+            return weights.GetValueOrDefault(version);
+        }
+    }
+
+    private void Drop(Digest sha)
+    {
+        if (contents.Remove(sha, out LinkedListNode<Content>? found))
+        {
+            byAge.Remove(found);
+            contentsBytes -= found.Value.Bytes.Length;
+        }
+    }
+
+    internal sealed record OfferedWeights(WeightsRef Reference, TensorBytes Bytes);
+
+    private sealed record Content(Digest Sha256, byte[] Bytes, long Since);
+}

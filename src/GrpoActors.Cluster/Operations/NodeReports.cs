@@ -1,0 +1,16 @@
+namespace GrpoActors.Cluster.Operations;
+
+/// <param name="Reason">Why not, or what is ready; one line.</param>
+internal readonly record struct ReadyReport(bool Ready, string Reason);
+
+/// <summary>What a node tells whoever operates it. Each is asked at every request, from any thread, and should answer from memory.</summary>
+/// <param name="Ready">Whether work should be sent here.</param>
+/// <param name="Numbers">Names as <c>grpo.part.what</c>.</param>
+/// <param name="Status">Written as JSON.</param>
+internal sealed record NodeReports(
+    Func<ReadyReport> Ready,
+    Func<IReadOnlyList<(string Name, string Help, double Value)>> Numbers,
+    Func<object> Status)
+{
+    public static NodeReports None { get; } = new(static () => new ReadyReport(false, "the node is starting"), static () => [], static () => new { });
+}
