@@ -21,16 +21,8 @@ public static unsafe partial class Gemm
     {
         Check(x_TD.Length, xStride, w_ED.Inputs, tokens, nameof(x_TD));
         Check(y_TE.Length, yStride, w_ED.Outputs, tokens, nameof(y_TE));
-        if (w_ED.Lent.Length != 0)
-        {
-            RunLent(x_TD, xStride, w_ED, isForward: true, y_TE, yStride, tokens, accumulate, team);
-            return;
-        }
         fixed (float* x = x_TD, y = y_TE)
-        {
-            var work = new PanelWork(x, xStride, w_ED, isForward: true, y, yStride, tokens, accumulate, team.Threads);
-            team.Run(work.Items, ref work);
-        }
+            Run(team, x, xStride, w_ED, isForward: true, y, yStride, tokens, accumulate);
     }
 
     /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>).</summary>
@@ -42,16 +34,8 @@ public static unsafe partial class Gemm
     {
         Check(dy_TE.Length, dyStride, w_ED.Outputs, tokens, nameof(dy_TE));
         Check(dx_TD.Length, dxStride, w_ED.Inputs, tokens, nameof(dx_TD));
-        if (w_ED.Lent.Length != 0)
-        {
-            RunLent(dy_TE, dyStride, w_ED, isForward: false, dx_TD, dxStride, tokens, accumulate, team);
-            return;
-        }
         fixed (float* dy = dy_TE, dx = dx_TD)
-        {
-            var work = new PanelWork(dy, dyStride, w_ED, isForward: false, dx, dxStride, tokens, accumulate, team.Threads);
-            team.Run(work.Items, ref work);
-        }
+            Run(team, dy, dyStride, w_ED, isForward: false, dx, dxStride, tokens, accumulate);
     }
 
     /// <summary>dw_ED += dy_TEᵀ x_TD: the chain of each element goes on from the value in dw over the tokens in order.</summary>
@@ -78,8 +62,26 @@ public static unsafe partial class Gemm
         Check(x_TD.Length, xStride, inputs, tokens, nameof(x_TD));
         Check(dw_ED.Length, inputs, inputs, outputs, nameof(dw_ED));
         fixed (float* dy = dy_TE, x = x_TD, dw = dw_ED)
+            RunInRows(team, new Operand(dy, 1, dyStride), outputs, x, xStride, isTurned: false, tokens, inputs, dw, inputs, continues: true);
+    }
+
+    private static void Run(ThreadTeam team, float* x, nint xStride, PackedMatrix w_ED, bool isForward, float* y, nint yStride, int tokens, bool accumulate)
+    {
+        int inner = isForward ? w_ED.Inputs : w_ED.Outputs, columns = isForward ? w_ED.Outputs : w_ED.Inputs;
+        var rows = new Operand(x, xStride, 1);
+        if (w_ED.Lent.Length != 0)
         {
-            var work = new WeightWork(team, dy, dyStride, x, xStride, dw, outputs, inputs, tokens);
+            fixed (float* lent = w_ED.Lent.Span)
+                RunInRows(team, rows, tokens, lent, w_ED.Inputs, isForward, inner, columns, y, yStride, accumulate);
+        }
+        else if (tokens < ManyRows)
+        {
+            var work = new PanelWork(x, xStride, w_ED, isForward, y, yStride, tokens, accumulate, team.Threads);
+            team.Run(work.Items, ref work);
+        }
+        else
+        {
+            var work = new BlockedWork(team, rows, tokens, isForward ? w_ED.ForwardPanels : w_ED.InputGradientPanels, inner, columns, y, yStride, accumulate);
             team.Run(work.Items, ref work);
         }
     }
@@ -202,63 +204,5 @@ public static unsafe partial class Gemm
             }
         }
 
-        /// <summary>Where part <paramref name="index"/> of <paramref name="count"/> nearly equal parts begins, in whole units.</summary>
-        private static int Part(int length, int unit, int index, int count)
-            => (int)Math.Min(length, (((long)length + unit - 1) / unit * index / count) * unit);
-    }
-
-    /// <summary>dyᵀ x. An item is a band of outputs against a run of panels of 64 inputs; it goes through the tokens in blocks and copies its columns of dy and x, block by block, to where they touch.</summary>
-    private readonly struct WeightWork : ITeamWork
-    {
-        private const int BlockTokens = 512, BandOutputsMax = 64 * GemmTile.Rows;
-
-        private readonly ThreadTeam _team;
-        private readonly float* _dy;
-        private readonly float* _x;
-        private readonly float* _dw;
-        private readonly nint _dyStride, _xStride;
-        private readonly int _outputs, _inputs, _tokens, _bandOutputs, _bandWidth, _bands, _runInputs, _runs;
-
-        public WeightWork(ThreadTeam team, float* dy, nint dyStride, float* x, nint xStride, float* dw, int outputs, int inputs, int tokens)
-        {
-            _dy = dy;
-            _x = x;
-            _dw = dw;
-            (_team, _dyStride, _xStride, _outputs, _inputs, _tokens) = (team, dyStride, xStride, outputs, inputs, tokens);
-            int bands = (outputs + BandOutputsMax - 1) / BandOutputsMax;
-            _bandOutputs = (outputs + (bands * GemmTile.Rows) - 1) / (bands * GemmTile.Rows) * GemmTile.Rows;
-            _bandWidth = PackedMatrix.RoundedUp(_bandOutputs);
-            _bands = (outputs + _bandOutputs - 1) / _bandOutputs;
-            int panels = (inputs + GemmTile.Columns - 1) / GemmTile.Columns;
-            int wanted = team.Threads == 1 ? 1 : Math.Clamp((4 * team.Threads + _bands - 1) / _bands, 1, panels);
-            int panelsPerRun = (panels + wanted - 1) / wanted;
-            _runInputs = panelsPerRun * GemmTile.Columns;
-            _runs = (panels + panelsPerRun - 1) / panelsPerRun;
-        }
-
-        public int Items => _bands * _runs;
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-
-        public void Run(int item, int worker)
-        {
-            int band = item / _runs, run = item - band * _runs;
-            int outputStart = band * _bandOutputs, outputs = Math.Min(_bandOutputs, _outputs - outputStart);
-            int inputEnd = Math.Min(_inputs, (run + 1) * _runInputs);
-            int blockTokens = Math.Min(BlockTokens, _tokens);
-            float* dy = _team.ScratchOf(worker, (nint)blockTokens * (_bandWidth + GemmTile.Columns)), x = dy + ((nint)blockTokens * _bandWidth);
-            for (int token = 0; token < _tokens; token += BlockTokens)
-            {
-                int count = Math.Min(BlockTokens, _tokens - token);
-                Lanes.Pad(_dy + (token * _dyStride) + outputStart, _dyStride, count, outputs, dy, _bandWidth);
-                for (int column = run * _runInputs; column < inputEnd; column += GemmTile.Columns)
-                {
-                    int columns = Math.Min(GemmTile.Columns, _inputs - column), width = PackedMatrix.RoundedUp(columns);
-                    Lanes.Pad(_x + (token * _xStride) + column, _xStride, count, columns, x, width);
-                    for (int output = 0; output < outputs; output += GemmTile.Rows)
-                        Tile(Math.Min(GemmTile.Rows, outputs - output), columns, count, dy + output, 1, _bandWidth, x, width, _dw + ((nint)(outputStart + output) * _inputs) + column, _inputs, continues: true);
-                }
-            }
-        }
     }
 }

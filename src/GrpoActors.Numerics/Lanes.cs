@@ -166,12 +166,11 @@ public static unsafe class Lanes
             {
                 float* from = rows + (j * stride) + i;
                 Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + stride), c = Vector128.Load(from + (2 * stride)), d = Vector128.Load(from + (3 * stride));
-                (Vector128<float> abLow, Vector128<float> abHigh) = Interleaved(a, b);
-                (Vector128<float> cdLow, Vector128<float> cdHigh) = Interleaved(c, d);
-                LowHalves(abLow, cdLow).Store(to + j);
-                HighHalves(abLow, cdLow).Store(to + GemmTile.Columns + j);
-                LowHalves(abHigh, cdHigh).Store(to + (2 * GemmTile.Columns) + j);
-                HighHalves(abHigh, cdHigh).Store(to + (3 * GemmTile.Columns) + j);
+                Turned(a, b, c, d, out Vector128<float> i0, out Vector128<float> i1, out Vector128<float> i2, out Vector128<float> i3);
+                i0.Store(to + j);
+                i1.Store(to + GemmTile.Columns + j);
+                i2.Store(to + (2 * GemmTile.Columns) + j);
+                i3.Store(to + (3 * GemmTile.Columns) + j);
             }
             for (; j < end; j++)
             {
@@ -191,8 +190,22 @@ public static unsafe class Lanes
         }
     }
 
+    /// <summary>Four rows of four become four columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Low, Vector128<float> High) Interleaved(Vector128<float> a, Vector128<float> b)
+    internal static void Turned(
+        Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d,
+        out Vector128<float> first, out Vector128<float> second, out Vector128<float> third, out Vector128<float> fourth)
+    {
+        (Vector128<float> abLow, Vector128<float> abHigh) = Interleaved(a, b);
+        (Vector128<float> cdLow, Vector128<float> cdHigh) = Interleaved(c, d);
+        first = LowHalves(abLow, cdLow);
+        second = HighHalves(abLow, cdLow);
+        third = LowHalves(abHigh, cdHigh);
+        fourth = HighHalves(abHigh, cdHigh);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static (Vector128<float> Low, Vector128<float> High) Interleaved(Vector128<float> a, Vector128<float> b)
     {
         if (Sse.IsSupported)
             return (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b));

@@ -105,6 +105,10 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal static int RoundedUp(int columns) => (columns + 15) & ~15;
 
+    internal Panels ForwardPanels => new(Needed(_forward, PackedFor.Forward), Inputs, Outputs, isTight: true);
+
+    internal Panels InputGradientPanels => new(Needed(_inputGradient, PackedFor.InputGradient), Outputs, Inputs, isTight: true);
+
     /// <summary>The panel that starts at output <paramref name="column"/> (a multiple of 64) and its width.</summary>
     internal float* ForwardPanel(int column, out int width)
     {

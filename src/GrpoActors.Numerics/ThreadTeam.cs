@@ -27,6 +27,7 @@ public sealed unsafe class ThreadTeam : IDisposable
     private readonly Lock _entry = new();
     private readonly object _door = new();
     private readonly Scratch[] _scratch;
+    private readonly Scratch _shared = new();
     private int _parked;
     private volatile bool _disposed;
     private volatile Exception? _fault;
@@ -107,6 +108,9 @@ public sealed unsafe class ThreadTeam : IDisposable
     /// <summary>Memory of one worker for the length of an item: at least <paramref name="floats"/>, aligned to 64 bytes, not cleared, kept and reused.</summary>
     internal float* ScratchOf(int worker, nint floats) => _scratch[worker].AtLeast(floats);
 
+    /// <summary>Memory that all workers read, for the caller of a run: as <see cref="ScratchOf"/>, in huge pages where it is large.</summary>
+    internal float* SharedScratch(nint floats) => _shared.AtLeast(floats);
+
     /// <summary>Ends the threads.</summary>
     public void Dispose()
     {
@@ -119,6 +123,7 @@ public sealed unsafe class ThreadTeam : IDisposable
             thread.Join();
         foreach (Scratch scratch in _scratch)
             scratch.Dispose();
+        _shared.Dispose();
     }
 
     private static void Invoke<TWork>(void* work, int item, int worker)
@@ -186,11 +191,11 @@ public sealed unsafe class ThreadTeam : IDisposable
         {
             if (floats > _floats)
             {
-                NativeMemory.AlignedFree(_memory);
+                HugePages.Free(_memory);
                 _memory = null;
                 _floats = 0;
                 nint rounded = (floats + 4095) & ~(nint)4095;
-                _memory = (float*)NativeMemory.AlignedAlloc((nuint)rounded * sizeof(float), 64);
+                _memory = HugePages.Allocate((nuint)rounded * sizeof(float));
                 _floats = rounded;
             }
             return _memory;
@@ -198,7 +203,7 @@ public sealed unsafe class ThreadTeam : IDisposable
 
         public void Dispose()
         {
-            NativeMemory.AlignedFree(_memory);
+            HugePages.Free(_memory);
             _memory = null;
             _floats = 0;
         }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Numerics;
@@ -17,8 +18,27 @@ internal static class KernelsCommand
         {
             Limits limits = Benchmark.MeasureLimits(settings.Threads, report);
             using var team = new ThreadTeam(settings.Threads);
-            new Kernels(settings, report, limits, team, "smollm2", Models.SmolLM2, Sequences, SequenceTokens).Run();
-            new Kernels(settings, report, limits, team, "tiny", Models.Arithmetic, 16, 64).Run();
+            Kernels[] shapes =
+            [
+                new(settings, report, limits, team, "smollm2", Models.SmolLM2, Sequences, SequenceTokens),
+                new(settings, report, limits, team, "tiny", Models.Arithmetic, 16, 64),
+            ];
+            foreach (Kernels kernels in shapes)
+            {
+                kernels.Run();
+            }
+
+            if (OpenBlas.Load(settings.Threads) is not { } blas)
+            {
+                Console.Error.WriteLine("OpenBLAS: not found (libopenblas.so.0), so nothing is compared with it.");
+                return;
+            }
+
+            Console.Error.WriteLine($"OpenBLAS: core type {blas.CoreType}; OPENBLAS_CORETYPE chooses another.");
+            foreach (Kernels kernels in shapes)
+            {
+                kernels.RunOpenBlas(blas);
+            }
         });
 
     private sealed class Kernels(Settings settings, Report report, Limits limits, ThreadTeam team, string name, ModelSpec spec, int sequences, int sequenceTokens)
@@ -31,26 +51,52 @@ internal static class KernelsCommand
         {
             (_q, _kv) = (spec.Heads * spec.HeadDim, spec.KeyValueHeads * spec.HeadDim);
             _qkv = _q + 2 * _kv;
-            Products("q k v", _qkv, spec.HiddenSize, _tokens);
-            Products("o", spec.HiddenSize, _q, _tokens);
-            Products("gate up", 2 * spec.IntermediateSize, spec.HiddenSize, _tokens);
-            Products("down", spec.HiddenSize, spec.IntermediateSize, _tokens);
-            Products("head", spec.VocabularySize, spec.HiddenSize, Math.Min(_tokens, 128));
+            foreach ((string which, int outputs, int inputs, int tokens) in Matrices())
+            {
+                Products(which, outputs, inputs, tokens);
+            }
+
             AttentionOfSequences();
             RowByRow();
             Optimiser();
         }
 
+        private (string Which, int Outputs, int Inputs, int Tokens)[] Matrices() =>
+        [
+            ("q k v", _qkv, spec.HiddenSize, _tokens),
+            ("o", spec.HiddenSize, _q, _tokens),
+            ("gate up", 2 * spec.IntermediateSize, spec.HiddenSize, _tokens),
+            ("down", spec.HiddenSize, spec.IntermediateSize, _tokens),
+            ("head", spec.VocabularySize, spec.HiddenSize, Math.Min(_tokens, 128)),
+        ];
+
         /// <summary>The three products of one weight matrix [E, D].</summary>
         private void Products(string which, int outputs, int inputs, int tokens)
         {
-            using var w_ED = new PackedMatrix(outputs, inputs);
-            w_ED.Pack(Numbers((long)outputs * inputs), team);
-            float[] x_TD = Numbers((long)tokens * inputs), y_TE = Numbers((long)tokens * outputs), dw_ED = new float[outputs * inputs];
+            using PackedMatrix packed = new(outputs, inputs, PackedFor.Forward), lent = new(outputs, inputs, PackedFor.Nothing);
+            float[] w = Numbers((long)outputs * inputs);
+            packed.Pack(w, team);
+            lent.Lend(w);
+            using NativeFloats x = new((long)tokens * inputs), y = new((long)tokens * outputs), dw = new((long)outputs * inputs);
             double flops = 2.0 * tokens * outputs * inputs;
-            Compute($"gemm {which} forward [{tokens}, {inputs}] x [{inputs}, {outputs}]", flops, () => Gemm.Forward(x_TD, w_ED, y_TE, team));
-            Compute($"gemm {which} input gradient", flops, () => Gemm.InputGradient(y_TE, w_ED, x_TD, team));
-            Compute($"gemm {which} weight gradient", flops, () => Gemm.WeightGradient(y_TE, x_TD, dw_ED, team));
+            string shape = $"[{tokens}, {inputs}] x [{inputs}, {outputs}]";
+            Compute($"gemm {which} forward, packed {shape}", flops, () => Gemm.Forward(x.Span, packed, y.Span, team));
+            Compute($"gemm {which} forward", flops, () => Gemm.Forward(x.Span, lent, y.Span, team));
+            Compute($"gemm {which} input gradient", flops, () => Gemm.InputGradient(y.Span, lent, x.Span, team));
+            Compute($"gemm {which} weight gradient", flops, () => Gemm.WeightGradient(y.Span, x.Span, dw.Span, team));
+        }
+
+        /// <summary>The same products by OpenBLAS. Last of all: its threads go on spinning for a while after a product.</summary>
+        public void RunOpenBlas(OpenBlas blas)
+        {
+            foreach ((string which, int outputs, int inputs, int tokens) in Matrices())
+            {
+                using NativeFloats x = new((long)tokens * inputs), y = new((long)tokens * outputs), w = new((long)outputs * inputs), dw = new((long)outputs * inputs);
+                double flops = 2.0 * tokens * outputs * inputs;
+                Compute($"OpenBLAS {which} forward", flops, () => blas.Multiply(tokens, outputs, inputs, x, false, w, true, y, 0));
+                Compute($"OpenBLAS {which} input gradient", flops, () => blas.Multiply(tokens, inputs, outputs, y, false, w, false, x, 0));
+                Compute($"OpenBLAS {which} weight gradient", flops, () => blas.Multiply(outputs, inputs, tokens, y, true, x, false, dw, 1));
+            }
         }
 
         private void AttentionOfSequences()
@@ -110,10 +156,15 @@ internal static class KernelsCommand
             report.Add(new Row($"{name}: {kernel}", bytes / timing.Seconds / 1e9, "GB/s", limits.BytesPerSecond / 1e9, timing.BytesAllocated));
         }
 
-        /// <summary>One call; each run makes as many as take some 10 milliseconds at the limit.</summary>
+        /// <summary>One call; each run makes as many as take some 20 milliseconds at the limit. Calls before that go on until the code is compiled as it stays.</summary>
         private Timing Repeated(double secondsAtLimit, Action run)
         {
-            int repeats = (int)Math.Clamp(0.01 / secondsAtLimit, 1, 1000);
+            int repeats = (int)Math.Clamp(0.02 / secondsAtLimit, 1, 10000);
+            for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.2;)
+            {
+                run();
+            }
+
             Timing all = Timing.Of(settings.Runs, () =>
             {
                 for (int i = 0; i < repeats; i++)
