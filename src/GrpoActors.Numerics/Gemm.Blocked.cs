@@ -46,7 +46,7 @@ public static unsafe partial class Gemm
                 _bands = (_bands + team.Threads - 1) / team.Threads * team.Threads;
             _unit = columns >= 8 * GemmTile.Columns * team.Threads ? GemmTile.Columns : GemmTile.Columns / 2;
             int units = (columns + _unit - 1) / _unit;
-            _runs = _bands > 1 || team.Threads == 1 ? 1 : (int)Math.Clamp((long)count * inner * columns / 100_000, 1, Math.Min(units, 2 * team.Threads));
+            _runs = _bands > 1 || team.Threads == 1 ? 1 : (int)Math.Clamp((long)count * inner * columns / 100_000, 1, Math.Min(units, team.Threads));
         }
 
         public int Items => _bands * _runs;

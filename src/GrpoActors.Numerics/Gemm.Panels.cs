@@ -134,25 +134,32 @@ internal static unsafe class TileRows
 
 public static unsafe partial class Gemm
 {
-    /// <summary>Makes panels of 64 columns of a matrix that lies in rows: all threads together, so that each panel is made once.</summary>
+    /// <summary>Makes panels of 64 columns of a matrix that lies in rows: all threads together, so that each panel is made once. Memory is read as it lies.</summary>
+    /// <param name="isTurned">An item is a panel, of whose columns each is a row that lies in memory; else some rows, of each a part for every panel.</param>
     private readonly struct PanelsWork(float* from, nint stride, bool isTurned, int inner, int columns, float* to) : ITeamWork
     {
-        private const int InnerPerItem = 256;
+        private const int RowsPerItem = 64;
 
-        private readonly int _parts = (inner + InnerPerItem - 1) / InnerPerItem;
+        private readonly int _panels = (columns + GemmTile.Columns - 1) / GemmTile.Columns;
 
-        public int Items => _parts * ((columns + GemmTile.Columns - 1) / GemmTile.Columns);
+        public int Items => isTurned ? _panels : (inner + RowsPerItem - 1) / RowsPerItem;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int item, int worker)
         {
-            int panel = item / _parts, part = item - (panel * _parts), column = panel * GemmTile.Columns, width = Math.Min(GemmTile.Columns, columns - column);
-            int first = Part(inner, 4, part, _parts), count = Part(inner, 4, part + 1, _parts) - first;
-            float* at = to + ((nint)column * inner) + ((nint)first * GemmTile.Columns);
             if (isTurned)
-                Lanes.Transpose(from + (column * stride) + first, stride, 0, width, count, at);
-            else
-                Lanes.Pad(from + (first * stride) + column, stride, count, width, at, GemmTile.Columns);
+            {
+                int column = item * GemmTile.Columns;
+                Lanes.Transpose(from + (column * stride), stride, 0, Math.Min(GemmTile.Columns, columns - column), inner, to + ((nint)column * inner));
+                return;
+            }
+            int first = item * RowsPerItem, end = Math.Min(inner, first + RowsPerItem);
+            for (int row = first; row < end; row++)
+            {
+                float* source = from + (row * stride), at = to + ((nint)row * GemmTile.Columns);
+                for (int column = 0; column < columns; column += GemmTile.Columns, at += (nint)inner * GemmTile.Columns)
+                    Lanes.Pad(source + column, stride, 1, Math.Min(GemmTile.Columns, columns - column), at, GemmTile.Columns);
+            }
         }
     }
 
@@ -161,11 +168,12 @@ public static unsafe partial class Gemm
     private static void RunInRows(
         ThreadTeam team, Operand rows, int count, float* right, nint stride, bool isTurned, int inner, int columns, float* result, nint resultStride, bool continues)
     {
-        const int ChunkFloats = 1 << 21, InnerMax = 4096;
+        const int ChunkFloats = 1 << 20, InnerMax = 1536;
         if (count == 0 || inner == 0)
             return;
         int chunks = (inner + InnerMax - 1) / InnerMax, chunkInner = (inner + chunks - 1) / chunks;
-        int chunkColumns = Math.Min((columns + GemmTile.Columns - 1) & ~(GemmTile.Columns - 1), Math.Max(1, ChunkFloats / chunkInner / GemmTile.Columns) * GemmTile.Columns);
+        int allPanels = (columns + GemmTile.Columns - 1) / GemmTile.Columns, panelsMax = Math.Max(1, ChunkFloats / chunkInner / GemmTile.Columns);
+        int columnChunks = (allPanels + panelsMax - 1) / panelsMax, chunkColumns = (allPanels + columnChunks - 1) / columnChunks * GemmTile.Columns;
         float* panels = team.SharedScratch((nint)chunkInner * chunkColumns);
         for (int chunk = 0; chunk < chunks; chunk++)
         {

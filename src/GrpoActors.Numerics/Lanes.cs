@@ -157,37 +157,53 @@ public static unsafe class Lanes
     internal static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns)
     {
         rows -= first * stride;
-        int i = 0;
+        int wide = first + ((end - first) & ~3), padded = (end + 15) & ~15, i = 0;
+        // A cache line of each row at a time, and the next one asked for: there are more rows than the processor follows.
+        for (; i + 16 <= n; i += 16)
+        {
+            for (int j = first; j < wide; j += 4)
+            {
+                float* from = rows + (j * stride) + i, to = columns + (i * GemmTile.Columns) + j;
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch0(from + 16);
+                    Sse.Prefetch0(from + stride + 16);
+                    Sse.Prefetch0(from + (2 * stride) + 16);
+                    Sse.Prefetch0(from + (3 * stride) + 16);
+                }
+                TransposeFour(from, stride, to);
+                TransposeFour(from + 4, stride, to + (4 * GemmTile.Columns));
+                TransposeFour(from + 8, stride, to + (8 * GemmTile.Columns));
+                TransposeFour(from + 12, stride, to + (12 * GemmTile.Columns));
+            }
+        }
         for (; i + 4 <= n; i += 4)
         {
-            float* to = columns + (i * GemmTile.Columns);
-            int j = first;
-            for (; j + 4 <= end; j += 4)
-            {
-                float* from = rows + (j * stride) + i;
-                Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + stride), c = Vector128.Load(from + (2 * stride)), d = Vector128.Load(from + (3 * stride));
-                Turned(a, b, c, d, out Vector128<float> i0, out Vector128<float> i1, out Vector128<float> i2, out Vector128<float> i3);
-                i0.Store(to + j);
-                i1.Store(to + GemmTile.Columns + j);
-                i2.Store(to + (2 * GemmTile.Columns) + j);
-                i3.Store(to + (3 * GemmTile.Columns) + j);
-            }
-            for (; j < end; j++)
-            {
-                for (int r = 0; r < 4; r++)
-                    to[(r * GemmTile.Columns) + j] = rows[(j * stride) + i + r];
-            }
-            for (; j < ((end + 15) & ~15); j++) // beyond it nobody reads
-            {
-                for (int r = 0; r < 4; r++)
-                    to[(r * GemmTile.Columns) + j] = 0;
-            }
+            for (int j = first; j < wide; j += 4)
+                TransposeFour(rows + (j * stride) + i, stride, columns + (i * GemmTile.Columns) + j);
         }
-        for (; i < n; i++)
+        for (int rest = i; rest < n; rest++)
         {
-            for (int j = first; j < ((end + 15) & ~15); j++)
-                columns[(i * GemmTile.Columns) + j] = j < end ? rows[(j * stride) + i] : 0;
+            for (int j = first; j < wide; j++)
+                columns[(rest * GemmTile.Columns) + j] = rows[(j * stride) + rest];
         }
+        for (int k = 0; k < n && wide < padded; k++)
+        {
+            for (int j = wide; j < padded; j++) // beyond it nobody reads
+                columns[(k * GemmTile.Columns) + j] = j < end ? rows[(j * stride) + k] : 0;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TransposeFour(float* from, nint stride, float* to)
+    {
+        Turned(
+            Vector128.Load(from), Vector128.Load(from + stride), Vector128.Load(from + (2 * stride)), Vector128.Load(from + (3 * stride)),
+            out Vector128<float> first, out Vector128<float> second, out Vector128<float> third, out Vector128<float> fourth);
+        first.Store(to);
+        second.Store(to + GemmTile.Columns);
+        third.Store(to + (2 * GemmTile.Columns));
+        fourth.Store(to + (3 * GemmTile.Columns));
     }
 
     /// <summary>Four rows of four become four columns.</summary>
