@@ -12,16 +12,24 @@ public static class RewardCall
     /// A finite score gives Scored, null Abstained, NaN or infinity or an exception Faulted, a passed deadline TimedOut:
     /// the call is then cancelled and, should it not heed that, left behind.
     /// </summary>
-    /// <param name="deadline">Positive, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
+    /// <param name="deadline">From the moment when the reward begins, however long a thread was waited for. Positive, or <see cref="Timeout.InfiniteTimeSpan"/>.</param>
     /// <exception cref="OperationCanceledException">The caller gave up: no outcome.</exception>
     public static async Task<ScoreOutcome> Run(IReward reward, RewardInput input, TimeSpan deadline, TimeProvider time, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         var ours = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         // On a thread of its own: a reward that never yields must not hold up the deadline.
-        Task<float?> call = Task.Run(async () => await reward.ScoreAsync(input, ours.Token), CancellationToken.None);
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<float?> call = Task.Run(
+            async () =>
+            {
+                begun.SetResult();
+                return await reward.ScoreAsync(input, ours.Token);
+            },
+            CancellationToken.None);
         try
         {
+            await begun.Task.WaitAsync(cancellation);
             await call.WaitAsync(deadline, time, cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)

@@ -9,19 +9,23 @@ namespace GrpoActors.Benchmarks;
 internal static class RestartCommand
 {
     private const double SecondsMax = 5;
-    private const int StepsMax = 20, Killed = 137; // 128 + SIGKILL
+    private const int StepsApart = 2, Killed = 137; // 128 + SIGKILL
+
+    private static readonly TimeSpan Enough = TimeSpan.FromSeconds(100);
+
+    private static readonly Option<int> Restarts = new("--restarts") { Description = "How many; 12 and every other step between two checkpoints has been one.", HelpName = "N", DefaultValueFactory = _ => 12 };
 
     private static readonly string[] Short = ["--set", "phases.sft.steps=10", "--set", "evaluation.eval_steps=0"];
 
     public static Command Build() => new Benchmark(
         "restart",
-        "Kills grpo train recipes/arithmetic.json in the grpo phase at random steps, --runs times, and measures from the start of the next process to the first token or batch that the journal did not hold. From the repository's root.",
+        "Kills grpo train recipes/arithmetic.json in the grpo phase at every other step, and measures from the start of the next process to the first token or batch that the journal did not hold: the further from the last checkpoint, the more is trained again. Begins no further one after 100 s. From the repository's root; --threads and --runs say nothing here.",
         (settings, report) =>
         {
             string folder = Directory.CreateTempSubdirectory("grpo-restart-").FullName;
             try
             {
-                double[] seconds = [.. Measure(Path.Combine(folder, "run"), settings.Runs).Order()];
+                double[] seconds = [.. Measure(Path.Combine(folder, "run"), settings.Parsed.GetValue(Restarts)).Order()];
                 report.Add(new Row("restart to the next token or batch, median", seconds[seconds.Length / 2], "s", SecondsMax));
                 report.Add(new Row("p99", seconds[(int)Math.Ceiling(0.99 * seconds.Length) - 1], "s", SecondsMax));
                 report.Add(new Row("longest", seconds[^1], "s", SecondsMax));
@@ -31,15 +35,16 @@ internal static class RestartCommand
             {
                 Directory.Delete(folder, recursive: true);
             }
-        });
+        },
+        Restarts);
 
     private static IEnumerable<double> Measure(string folder, int restarts)
     {
-        var random = new Random(1);
+        long begun = Stopwatch.GetTimestamp();
         Train(folder, "post CheckpointDone#2"); // of the phase's start
-        for (int measured = 0; measured < restarts; measured++)
+        for (int measured = 0; measured < restarts && (measured == 0 || Stopwatch.GetElapsedTime(begun) < Enough); measured++)
         {
-            if (Train(folder, string.Create(CultureInfo.InvariantCulture, $"progress:appended StepCommitted#{random.Next(1, StepsMax + 1)}")) != Killed)
+            if (Train(folder, string.Create(CultureInfo.InvariantCulture, $"progress:appended StepCommitted#{StepsApart}")) != Killed)
             {
                 Directory.Delete(folder, recursive: true);
                 Train(folder, "post CheckpointDone#2");

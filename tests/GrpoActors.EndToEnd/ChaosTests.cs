@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Xunit;
@@ -25,9 +27,30 @@ public sealed class ChaosTests(ITestOutputHelper output) : IDisposable
     public void Killed_frozen_and_starved_processes_end_with_the_hashes_of_the_undisturbed_run()
     {
         int kills = Number("GRPO_KILLS", 10), others = 1 + (kills / 100);
+        Chaos(kills, "--freezes", $"{others}", "--torn", $"{2 * others}", "--quotas", $"{others}", "--read-only", "0");
+    }
+
+    [ReadOnlyFact]
+    public void Processes_that_find_their_folder_read_only_stop_with_a_sentence_and_their_run_ends_with_the_same_hashes()
+    {
+        int others = 1 + (Number("GRPO_KILLS", 10) / 100);
+        JsonElement report = Chaos(0, "--freezes", "0", "--torn", "0", "--quotas", "0", "--read-only", $"{others}");
+        Assert.Equal(others, report.GetProperty("happened").GetInt32());
+    }
+
+    [Fact]
+    public void A_journal_elsewhere_is_torn_like_one_in_the_run_folder()
+    {
+        JsonElement report = Chaos(0, "--freezes", "0", "--torn", "2", "--quotas", "0", "--read-only", "0", "--set", $"journal={scratch["elsewhere.db"]}");
+        Assert.Contains(report.GetProperty("points").EnumerateArray(), point => point.GetProperty("name").GetString() == "torn journal" && point.GetProperty("happened").GetInt32() == 1);
+    }
+
+    /// <summary>Every planned fault has happened, and nothing was left out.</summary>
+    private JsonElement Chaos(int kills, params string[] others)
+    {
         Finished chaos = Grpo.Run(
             [
-                "chaos", RunFile(), "--kills", $"{kills}", "--freezes", $"{others}", "--torn", $"{2 * others}", "--quotas", $"{others}", "--read-only", $"{others}",
+                "chaos", RunFile(), "--kills", $"{kills}", .. others,
                 "--seed", $"{Number("GRPO_CHAOS_SEED", 20260)}", "--jobs", "2", "--json", .. Wide,
             ],
             Grpo.Patience + TimeSpan.FromMinutes(kills / 10));
@@ -46,7 +69,8 @@ public sealed class ChaosTests(ITestOutputHelper output) : IDisposable
 
         Assert.True(happened >= kills, $"{happened} kills of {kills}");
         output.WriteLine($"{happened} kills, {report.GetProperty("starts")} processes, {report.GetProperty("runs")} runs; {report.GetProperty("hashes")}");
-        output.WriteLine(string.Join('\n', report.GetProperty("skipped").EnumerateArray()));
+        Assert.Empty(report.GetProperty("skipped").EnumerateArray());
+        return report;
     }
 
     [Fact]
@@ -55,6 +79,27 @@ public sealed class ChaosTests(ITestOutputHelper output) : IDisposable
         Finished chaos = Grpo.Run(["chaos", RunFile(), "--kills", "1", "--set", "phases.grpo.mini_batches=5"]);
         Assert.Equal(2, chaos.ExitCode);
         Assert.Contains("mini_batches", chaos.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>Skipped with the reason where no folder can be made read-only for one process.</summary>
+    [AttributeUsage(AttributeTargets.Method)]
+    private sealed class ReadOnlyFactAttribute : FactAttribute
+    {
+        private static readonly Lazy<string?> Missing = new(() =>
+        {
+            try
+            {
+                using Process probe = Process.Start(new ProcessStartInfo("unshare", ["-m", "mount", "--bind", "/", "/"]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+                probe.WaitForExit();
+                return probe.ExitCode == 0 ? null : "Only root in a mount namespace of its own can make a folder read-only for one process.";
+            }
+            catch (Win32Exception)
+            {
+                return "There is no unshare (util-linux) here.";
+            }
+        });
+
+        public ReadOnlyFactAttribute() => Skip = Missing.Value;
     }
 
     private string RunFile() => TinyRunFile.Write(Directory.CreateDirectory(scratch["files"]).FullName);

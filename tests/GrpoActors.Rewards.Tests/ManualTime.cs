@@ -4,6 +4,10 @@ namespace GrpoActors.Rewards.Tests;
 internal sealed class ManualTime : TimeProvider
 {
     private readonly List<Timer> _timers = [];
+    private readonly TaskCompletionSource _armed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Somebody has set a deadline.</summary>
+    public Task Armed => _armed.Task;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -12,6 +16,8 @@ internal sealed class ManualTime : TimeProvider
         {
             _timers.Add(timer);
         }
+
+        _armed.TrySetResult();
 
         return timer;
     }

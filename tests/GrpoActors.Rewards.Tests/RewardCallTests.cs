@@ -55,6 +55,7 @@ public sealed class RewardCallTests
             return 1;
         });
         Task<ScoreOutcome> call = RewardCall.Run(waiting, Input, Deadline, time, CancellationToken.None);
+        await time.Armed;
         time.PassAllDeadlines();
         Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await call);
         await cancelled.Task;
@@ -75,6 +76,7 @@ public sealed class RewardCallTests
             }),
             Input, Deadline, time, CancellationToken.None);
         begun.Wait();
+        await time.Armed;
         time.PassAllDeadlines();
         Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await call);
         release.Set();

@@ -62,7 +62,7 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
         FaultKind[] kinds = [.. Enum.GetValues<FaultKind>().Where(kind => kind != FaultKind.ExhaustedScorer && !IsBeyondPromises(quiet, kind))];
         int span = quiet.Expected.Events * 3 / 4;
         var faults = ImmutableArray.CreateBuilder<Fault>();
-        int count = 8 + random.Next(8);
+        int count = 10 + random.Next(8);
         for (int i = 0; i < count; i++)
         {
             FaultKind kind = kinds[random.Next(kinds.Length)];

@@ -108,7 +108,7 @@ public static class ScorerPool
     private static ImmutableArray<Effect> Run(RunState run, ScoreCall call, int issue)
     {
         TimeSpan budget = run.Plan.Rewards[call.Reward].Deadline;
-        TimeSpan overdue = (budget * call.Completions.Length) + TimeSpan.FromSeconds(10);
+        TimeSpan overdue = (budget * 2) + TimeSpan.FromSeconds(10); // side by side, all completions are over within one and a half deadlines
         return [new Effect.RunScorer(call), new Effect.SetDeadline(Deadline(run, call, issue), overdue)];
     }
 

@@ -20,20 +20,22 @@ public abstract record ChaosFault
         public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Point}#{Count}");
     }
 
-    /// <summary>It is killed with SIGKILL so long after its start.</summary>
-    public sealed record Kill(TimeSpan After) : ChaosFault
+    /// <summary>It is killed with SIGKILL at a moment after its start.</summary>
+    /// <param name="Moment">As a share of the time that a process needs for the whole run; 0 to 1.</param>
+    public sealed record Kill(double Moment) : ChaosFault
     {
         public override string Name => "random moment";
 
-        public override string ToString() => $"SIGKILL after {After.TotalSeconds:0.000} s";
+        public override string ToString() => $"SIGKILL after {Moment:0.000} of a run's time";
     }
 
-    /// <summary>It is stopped with SIGSTOP so long after its start, and goes on with SIGCONT after <paramref name="For"/>.</summary>
-    public sealed record Freeze(TimeSpan After, TimeSpan For) : ChaosFault
+    /// <summary>It is stopped with SIGSTOP at a moment after its start, and goes on with SIGCONT after <paramref name="For"/>.</summary>
+    /// <param name="Moment">As a share of the time that a process needs for the whole run; 0 to 1.</param>
+    public sealed record Freeze(double Moment, TimeSpan For) : ChaosFault
     {
         public override string Name => "SIGSTOP";
 
-        public override string ToString() => $"SIGSTOP after {After.TotalSeconds:0.000} s for {For.TotalSeconds:0.000} s";
+        public override string ToString() => $"SIGSTOP after {Moment:0.000} of a run's time, for {For.TotalSeconds:0.000} s";
     }
 
     /// <summary>None of its files may grow beyond so many KiB: RLIMIT_FSIZE. It must stop with exit code 1 and a sentence.</summary>

@@ -10,7 +10,7 @@ public sealed record ChaosNumbers(int Kills, int Freezes = 0, int Quotas = 0, in
 /// <param name="Reached">How often it reaches each point.</param>
 /// <param name="Steps">A process is let live for one to three of them before a point kills it.</param>
 /// <param name="LargestFileBytes">In its run folder.</param>
-public sealed record UndisturbedRun(IReadOnlyDictionary<string, ReachCount> Reached, long Steps, TimeSpan Duration, long LargestFileBytes);
+public sealed record UndisturbedRun(IReadOnlyDictionary<string, ReachCount> Reached, long Steps, long LargestFileBytes);
 
 /// <summary>Which faults a trial has. A function of its inputs.</summary>
 public static class ChaosPlan
@@ -28,8 +28,8 @@ public static class ChaosPlan
         ChaosFault[] faults =
         [
             .. Enumerable.Range(0, numbers.Kills - atRandom).Select(i => AtPoint(points[i % points.Length])),
-            .. Many(atRandom, () => new ChaosFault.Kill(Moment())),
-            .. Many(numbers.Freezes, () => new ChaosFault.Freeze(Moment(), random.NextDouble() * FreezeMax)),
+            .. Many(atRandom, () => new ChaosFault.Kill(random.NextDouble())),
+            .. Many(numbers.Freezes, () => new ChaosFault.Freeze(random.NextDouble(), random.NextDouble() * FreezeMax)),
             .. Many(numbers.Quotas, () => new ChaosFault.Quota(random.Next(1, (int)Math.Max(2, run.LargestFileBytes / 1024)))),
             .. Many(numbers.ReadOnly, () => new ChaosFault.ReadOnly()),
             .. Enumerable.Range(0, numbers.Torn).Select(i => new ChaosFault.Torn((TornFile)(i % 2), random.NextDouble())),
@@ -37,11 +37,9 @@ public static class ChaosPlan
         random.Shuffle(faults);
         return [.. faults];
 
-        TimeSpan Moment() => random.NextDouble() * run.Duration;
-
         ChaosFault.AtPoint AtPoint(string point)
         {
-            long passes = Math.Max(1, run.Reached[point].AfterProgress), threeSteps = Math.Clamp(3 * passes / Math.Max(1, run.Steps), 2, int.MaxValue);
+            long passes = Math.Max(1, run.Reached[point].AfterProgress), threeSteps = Math.Clamp(3 * passes / Math.Max(1, run.Steps), 1, int.MaxValue); // a rare one: the next time
             return new ChaosFault.AtPoint(point, random.NextInt64(1, 1 + Math.Min(threeSteps, passes)));
         }
     }

@@ -22,10 +22,11 @@ internal static class ChaosProcess
 
     /// <param name="command">Program and arguments.</param>
     /// <param name="fault">Done to it from outside; points are armed by <paramref name="crashAt"/>.</param>
+    /// <param name="pace">What the fault's moment is a share of.</param>
     /// <param name="crashAt">Value of <see cref="CrashPoints.Variable"/>.</param>
     /// <param name="patience">A process that lives longer is hung: it is killed and reported.</param>
     /// <exception cref="TimeoutException">It has not ended.</exception>
-    public static async Task<(ChaosEnd End, bool Disturbed)> Run(IReadOnlyList<string> command, string runFolder, ChaosFault? fault, string crashAt, TimeSpan patience, CancellationToken stop)
+    public static async Task<(ChaosEnd End, bool Disturbed)> Run(IReadOnlyList<string> command, string runFolder, ChaosFault? fault, TimeSpan pace, string crashAt, TimeSpan patience, CancellationToken stop)
     {
         string[] under = [.. Under(fault, runFolder), .. command];
         var start = new ProcessStartInfo(under[0], under.Skip(1))
@@ -51,7 +52,7 @@ internal static class ChaosProcess
         patient.CancelAfter(patience);
         try
         {
-            bool disturbed = await Disturb(process, fault, patient.Token);
+            bool disturbed = await Disturb(process, fault, pace, patient.Token);
             await process.WaitForExitAsync(patient.Token);
             TimeSpan lived = watch.Elapsed;
             return (new ChaosEnd(process.ExitCode, await output, await error, lived), disturbed);
@@ -96,15 +97,15 @@ internal static class ChaosProcess
         _ => [],
     };
 
-    private static async Task<bool> Disturb(Process process, ChaosFault? fault, CancellationToken stop)
+    private static async Task<bool> Disturb(Process process, ChaosFault? fault, TimeSpan pace, CancellationToken stop)
     {
         switch (fault)
         {
-            case ChaosFault.Kill kill when await LivesAfter(process, kill.After, stop):
+            case ChaosFault.Kill kill when await LivesAfter(process, kill.Moment * pace, stop):
                 process.Kill();
                 await process.WaitForExitAsync(stop);
                 return process.ExitCode == ChaosEnd.KilledExitCode;
-            case ChaosFault.Freeze freeze when await LivesAfter(process, freeze.After, stop):
+            case ChaosFault.Freeze freeze when await LivesAfter(process, freeze.Moment * pace, stop):
                 bool frozen = Signal(process, Sigstop);
                 await Task.Delay(freeze.For, stop);
                 return Signal(process, Sigcont) && frozen;

@@ -14,13 +14,16 @@ namespace GrpoActors.Host.Chaos;
 public sealed class ChaosTrial
 {
     private const int MistakeExitCode = 2;
-    private const int FruitlessRunsMax = 30; // in a row: moments drawn for a slow machine come too late on one that has become fast
+    private const int FruitlessRunsMax = 30; // in a row
 
     private readonly ChaosSettings _settings;
     private readonly Action<string> _say;
     private readonly CancellationToken _stop;
     private readonly ConcurrentDictionary<string, int> _happened = new(StringComparer.Ordinal), _withoutProgress = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _findings = [];
+    private readonly Random _random;
+    private Pace _pace = new(TimeSpan.Zero);
+    private string _journal = ""; // as the run file sets it
     private OpenFaults _open = new([], new Dictionary<string, ReachCount>(), 0);
     private Dictionary<string, int> _planned = [];
     private string _hashes = "";
@@ -28,7 +31,7 @@ public sealed class ChaosTrial
     private int _runs;
     private int _fruitless;
 
-    private ChaosTrial(ChaosSettings settings, Action<string> say, CancellationToken stop) => (_settings, _say, _stop) = (settings, say, stop);
+    private ChaosTrial(ChaosSettings settings, Action<string> say, CancellationToken stop) => (_settings, _say, _stop, _random) = (settings, say, stop, new Random(settings.Seed));
 
     /// <param name="say">Told one line at a time how it goes.</param>
     /// <exception cref="StorageException">The undisturbed run does not end.</exception>
@@ -37,7 +40,7 @@ public sealed class ChaosTrial
     private async Task<ChaosReport> Run()
     {
         UndisturbedRun undisturbed = await Undisturbed();
-        ImmutableArray<ChaosFault> all = ChaosPlan.Of(undisturbed, _settings.Numbers, _settings.Seed), plan = [.. all.Where(fault => ChaosProcess.Unavailable(fault) is null)];
+        ImmutableArray<ChaosFault> all = ChaosPlan.Of(undisturbed, _settings.Numbers, _settings.Seed), plan = [.. all.Where(fault => Unavailable(fault) is null)];
         _planned = plan.GroupBy(fault => fault.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
         _open = new OpenFaults(plan, undisturbed.Reached, _settings.Seed);
         await Task.WhenAll(Enumerable.Range(0, _settings.Jobs).Select(_ => Task.Run(Job, CancellationToken.None)));
@@ -45,7 +48,7 @@ public sealed class ChaosTrial
             fault.Key, undisturbed.Reached.GetValueOrDefault(fault.Key).All, fault.Value, _happened.GetValueOrDefault(fault.Key), _withoutProgress.GetValueOrDefault(fault.Key)))];
         return new ChaosReport(
             _hashes, _starts, _runs, counts,
-            [.. all.Except(plan).DistinctBy(fault => fault.Name).Select(fault => $"{fault.Name}: {ChaosProcess.Unavailable(fault)}")],
+            [.. all.Except(plan).DistinctBy(fault => fault.Name).Select(fault => $"{fault.Name}: {Unavailable(fault)}")],
             [.. _findings, .. counts.Where(count => count.Happened < count.Planned).Select(count => $"{count.Name}: {count.Happened} faults happened of {count.Planned} planned.")]);
     }
 
@@ -64,10 +67,12 @@ public sealed class ChaosTrial
         }
 
         _hashes = Hashes(end.Output);
+        _pace = new Pace(end.Lived);
+        _journal = RecordedRun.Open(folder).Plan.Operation.Journal ?? "";
         IReadOnlyDictionary<string, ReachCount> reached = CrashPoints.ReadCounts(end.Error);
         long steps = RecordedRun.Open(folder).Audit().Counts.Steps;
         _say($"undisturbed: {steps} steps in {end.Lived.TotalSeconds:0.0} s, {reached.Count} crash points; {_hashes}");
-        return new UndisturbedRun(reached, steps, end.Lived, new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Max(file => file.Length));
+        return new UndisturbedRun(reached, steps, new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Max(file => file.Length));
     }
 
     /// <summary>One run after the other, until there is no fault left or something was found.</summary>
@@ -90,7 +95,7 @@ public sealed class ChaosTrial
             _ = now > before ? Interlocked.Exchange(ref _fruitless, 0) : Interlocked.Increment(ref _fruitless);
             if (_findings.IsEmpty)
             {
-                Directory.Delete(folder, recursive: true);
+                Delete(folder);
                 _say($"{Path.GetFileName(folder)}: same hashes; {now} of {_planned.Values.Sum()} faults");
             }
         }
@@ -113,13 +118,18 @@ public sealed class ChaosTrial
                 (other, points) = (null, []);
             }
 
-            bool early = first && points.Length == 1;
+            bool early = first && points.Length == 1; // before a first append: nobody is there yet to have made progress
             (ChaosEnd end, bool disturbed) = await Start(folder, other, first, points.IsEmpty ? "" : CrashPoints.Text(points, afterProgress: !early));
             long now = Records(folder);
-            Count(other, end, disturbed, progress: first || now > durable);
+            Count(other, end, disturbed, progress: early || now > durable);
             durable = now;
             if (end.ExitCode == 0)
             {
+                if (first && other is null)
+                {
+                    _pace.Measured(end.Lived);
+                }
+
                 Compare(folder, end);
                 return;
             }
@@ -151,7 +161,8 @@ public sealed class ChaosTrial
                 break;
             case ChaosFault.Kill x when disturbed && !progress:
                 Add(_withoutProgress, x.Name);
-                _open.Again(new ChaosFault.Kill(x.After * 2));
+                _pace.CameTooEarly();
+                _open.Again(new ChaosFault.Kill(Moment()));
                 break;
             case ChaosFault.Quota or ChaosFault.ReadOnly when end.ExitCode != 0:
                 Add(_happened, other.Name);
@@ -165,14 +176,14 @@ public sealed class ChaosTrial
                 Add(_happened, other.Name);
                 break;
             default:
-                _open.Again(Earlier(other));
+                _open.Again(Anew(other));
                 break;
         }
     }
 
     private void Tear(string folder, ChaosFault.Torn torn)
     {
-        if (TornWrites.Apply(folder, torn))
+        if (TornWrites.Apply(folder, JournalOf(folder), torn))
         {
             Add(_happened, torn.Name);
         }
@@ -183,13 +194,50 @@ public sealed class ChaosTrial
     }
 
     /// <summary>The run had come to its end before it happened.</summary>
-    private static ChaosFault Earlier(ChaosFault fault) => fault switch
+    private ChaosFault Anew(ChaosFault fault)
     {
-        ChaosFault.Kill kill => new ChaosFault.Kill(kill.After / 2),
-        ChaosFault.Freeze freeze => freeze with { After = freeze.After / 2 },
-        ChaosFault.Quota quota => new ChaosFault.Quota(Math.Max(1, quota.Kibibytes / 2)),
-        _ => fault,
-    };
+        switch (fault)
+        {
+            case ChaosFault.Kill:
+                _pace.CameTooLate();
+                return new ChaosFault.Kill(Moment());
+            case ChaosFault.Freeze freeze:
+                _pace.CameTooLate();
+                return freeze with { Moment = Moment() };
+            case ChaosFault.Quota quota:
+                return new ChaosFault.Quota(Math.Max(1, quota.Kibibytes / 2));
+            default:
+                return fault;
+        }
+    }
+
+    private double Moment()
+    {
+        lock (_random)
+        {
+            return _random.NextDouble();
+        }
+    }
+
+    private string? Unavailable(ChaosFault fault) => fault is ChaosFault.Torn { File: TornFile.Journal } && IsInDatabase
+        ? "the journal lies in a database, whose files are not the run's"
+        : ChaosProcess.Unavailable(fault);
+
+    private bool IsInDatabase => _journal.Contains('=', StringComparison.Ordinal);
+
+    /// <summary>A journal of its own file, outside of run folders: each run needs one of its own, and finds it beside its folder.</summary>
+    private bool IsElsewhere => _journal.Length > 0 && !IsInDatabase;
+
+    private string JournalOf(string folder) => IsElsewhere ? folder + ".db" : Path.Combine(folder, "journal.db");
+
+    private void Delete(string folder)
+    {
+        Directory.Delete(folder, recursive: true);
+        foreach (string file in IsElsewhere ? Directory.GetFiles(_settings.Folder, Path.GetFileName(folder) + ".db*") : [])
+        {
+            File.Delete(file);
+        }
+    }
 
     private static void Add(ConcurrentDictionary<string, int> counts, string name) => counts.AddOrUpdate(name, 1, static (_, count) => count + 1);
 
@@ -222,7 +270,9 @@ public sealed class ChaosTrial
     private Task<(ChaosEnd End, bool Disturbed)> Start(string folder, ChaosFault? fault, bool first, string crashAt)
     {
         Interlocked.Increment(ref _starts);
-        return ChaosProcess.Run([.. _settings.Train, "--run-dir", folder, "--json", .. first ? ["--fresh"] : Array.Empty<string>()], folder, fault, crashAt, _settings.HungAfter, _stop);
+        string[] journal = IsElsewhere ? ["--set", $"journal={JournalOf(folder)}"] : [];
+        return ChaosProcess.Run(
+            [.. _settings.Train, .. journal, "--run-dir", folder, "--json", .. first ? ["--fresh"] : Array.Empty<string>()], folder, fault, _pace.Now, crashAt, _settings.HungAfter, _stop);
     }
 
     private static string Hashes(string output)

@@ -6,9 +6,10 @@ namespace GrpoActors.Host.Chaos;
 /// <summary>Cuts the end off files of a run that no process works on.</summary>
 internal static class TornWrites
 {
+    /// <param name="journal">The journal's file.</param>
     /// <returns>False: there was nothing to cut.</returns>
-    public static bool Apply(string runFolder, ChaosFault.Torn torn) => torn.File == TornFile.Journal
-        ? Cut(Path.Combine(runFolder, "journal.db-wal"), torn.Kept)
+    public static bool Apply(string runFolder, string journal, ChaosFault.Torn torn) => torn.File == TornFile.Journal
+        ? Cut(journal + "-wal", torn.Kept)
         : NewestCheckpoint(Path.Combine(runFolder, "checkpoints")) is { } checkpoint && Cut(FileIn(checkpoint, torn.Kept), torn.Kept);
 
     private static string? NewestCheckpoint(string folder)

@@ -1,14 +1,14 @@
-using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Host.Composition;
 
 namespace GrpoActors.Host.Embedded;
 
-/// <summary>Runs reward calls from a mailbox that all scorers share. Each completion has its deadline; a late or failing one does not touch the others.</summary>
+/// <summary>Runs reward calls from a mailbox that all scorers share, the completions of each <see cref="SideBySide"/>.</summary>
 internal sealed class Scorer(RunSetup setup, ScoreCalls calls, TimeProvider time, Action<Command> post)
 {
+    private static readonly int AtOnce = Math.Max(2, Environment.ProcessorCount);
+
     private ScoreCall? inHand;
 
     public void Work(CancellationToken stop)
@@ -17,14 +17,11 @@ internal sealed class Scorer(RunSetup setup, ScoreCalls calls, TimeProvider time
         {
             ScoreCall call = inHand ??= calls.Take(stop); // after a crash: the one that it broke off
             PromptRow row = setup.Phases[call.Group.Phase].Rows[(int)call.Row];
-            var outcomes = ImmutableArray.CreateBuilder<ScoreOutcome>(call.Completions.Length);
-            foreach (Completion completion in call.Completions)
-            {
-                outcomes.Add(setup.Rewards.Score(call.Reward, row, completion, time, stop).GetAwaiter().GetResult());
-            }
-
+            ScoreOutcome[] outcomes = SideBySide.Run(
+                [.. call.Completions.Select(completion => (Func<Task<ScoreOutcome>>)(() => setup.Rewards.Score(call.Reward, row, completion, time, stop)))],
+                AtOnce, setup.Plan.Identity.Rewards[call.Reward].Deadline, time, stop).GetAwaiter().GetResult();
             calls.Answered(call);
-            post(new Command.ScoreArrived(call, outcomes.ToImmutable()));
+            post(new Command.ScoreArrived(call, [.. outcomes]));
             inHand = null;
         }
     }

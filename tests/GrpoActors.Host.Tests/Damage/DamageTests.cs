@@ -32,13 +32,17 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
     [InlineData("weights.safetensors")]
     [InlineData("optimizer.safetensors")]
     [InlineData("manifest.json")]
+    [InlineData("reference")]
     public async Task A_damaged_checkpoint_is_detected_and_named(string name)
     {
+        tiny.Overrides.Add(("phases.grpo.beta", "0.1")); // so that it has a reference
         await tiny.Train();
-        string folder = Directory.GetDirectories(tiny.CheckpointFolder).Order(StringComparer.Ordinal).Last(), path = Path.Combine(folder, name);
-        Assert.InRange(Directory.GetFiles(folder).Sum(file => new FileInfo(file).Length), 1, BytesMax);
-        byte[] whole = await File.ReadAllBytesAsync(path);
+        string folder = Directory.GetDirectories(tiny.CheckpointFolder).Order(StringComparer.Ordinal).Last();
         CheckpointManifest manifest = Newest(PhysicalDisk.Instance) is FoundCheckpoint.Intact intact ? intact.Manifest : throw new InvalidOperationException("It is damaged already.");
+        string path = Path.GetFullPath(Path.Combine(folder, name == "reference" ? manifest.Files.Single(file => file.Role == "reference").Name : name));
+        name = Path.GetFileName(path);
+        byte[] whole = await File.ReadAllBytesAsync(path);
+        Assert.InRange(Directory.GetFiles(folder).Append(path).Distinct().Sum(file => new FileInfo(file).Length), 1, BytesMax);
         Try(Damage.Of(whole.Length, sample: 300), damage =>
         {
             var disk = new DamagedDisk(path, damage.Of(whole));

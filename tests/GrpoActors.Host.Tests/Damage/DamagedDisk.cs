@@ -11,7 +11,7 @@ internal sealed class DamagedDisk(string damaged, byte[] bytes) : IDisk
 
     public IReadOnlyList<string> List(string folder) => PhysicalDisk.Instance.List(folder);
 
-    public Stream OpenRead(string path) => path == damaged ? new MemoryStream(bytes, writable: false) : PhysicalDisk.Instance.OpenRead(path);
+    public Stream OpenRead(string path) => Path.GetFullPath(path) == damaged ? new MemoryStream(bytes, writable: false) : PhysicalDisk.Instance.OpenRead(path);
 
     public void CreateFolder(string path) => throw new NotSupportedException();
 

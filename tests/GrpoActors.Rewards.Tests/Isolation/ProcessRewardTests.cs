@@ -119,6 +119,7 @@ public sealed class ProcessRewardTests : IDisposable
             await freeze.WaitForExitAsync();
         }
 
+        await time.Armed;
         time.PassAllDeadlines();
         Assert.Equal(new ScoreOutcome.TimedOut(Deadline), await call);
         AssertNothingIsLeft();

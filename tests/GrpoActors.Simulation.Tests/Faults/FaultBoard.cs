@@ -34,16 +34,36 @@ internal sealed class FaultBoard(IReadOnlyList<Fault> faults)
 
     public bool IsArmed(FaultKind kind) => armed.TryGetValue(kind, out Queue<Fault>? waiting) && waiting.Count > 0;
 
-    /// <summary>True once for each armed fault of this kind: the occasion is here.</summary>
+    /// <summary>True once for each armed fault of this kind: the occasion is here, and is felt at once.</summary>
     public bool Strikes(FaultKind kind, out Fault fault)
     {
-        fault = default;
-        if (!armed.TryGetValue(kind, out Queue<Fault>? waiting) || !waiting.TryDequeue(out fault))
+        if (!Begins(kind, out fault))
         {
             return false;
         }
 
         Struck.Add(fault);
         return true;
+    }
+
+    /// <summary>True once for each armed fault of this kind: the occasion is here. Somebody has yet to feel it: <see cref="WhenFelt"/>.</summary>
+    public bool Begins(FaultKind kind, out Fault fault)
+    {
+        fault = default;
+        return armed.TryGetValue(kind, out Queue<Fault>? waiting) && waiting.TryDequeue(out fault);
+    }
+
+    /// <summary>For a fault that goes on for a while: called whenever somebody feels it, counts it once.</summary>
+    public Action WhenFelt(Fault fault)
+    {
+        bool counted = false;
+        return () =>
+        {
+            if (!counted)
+            {
+                counted = true;
+                Struck.Add(fault);
+            }
+        };
     }
 }

@@ -6,8 +6,13 @@ namespace GrpoActors.Simulation.Tests.Processes;
 /// <summary>Deadlines by a clock that may run fast or slow and may jump.</summary>
 internal sealed class ClockedDeadlines(SimulatedRun simulation, Action<DeadlineId> passed)
 {
+    private const double FeltSeconds = 0.5;
+
     private readonly Dictionary<DeadlineId, int> armed = [];
-    private readonly PriorityQueue<DeadlineId, double> waiting = new();
+    private readonly PriorityQueue<(DeadlineId Deadline, TimeSpan SetAt), double> waiting = new();
+    private readonly List<(TimeSpan At, Action Felt)> jumps = [];
+    private Action feltDrift = () => { };
+    private TimeSpan driftsSince;
     private double rate = 1;
     private double offsetSeconds;
     private TimeSpan since;
@@ -18,22 +23,24 @@ internal sealed class ClockedDeadlines(SimulatedRun simulation, Action<DeadlineI
     public void Set(DeadlineId deadline, TimeSpan after)
     {
         armed[deadline] = armed.GetValueOrDefault(deadline) + 1;
-        waiting.Enqueue(deadline, LocalSeconds + after.TotalSeconds);
+        waiting.Enqueue((deadline, simulation.Now), LocalSeconds + after.TotalSeconds);
         Wake();
     }
 
-    public void Jump(double seconds)
+    /// <param name="felt">Called when a deadline that was set before it passes: too early or too late.</param>
+    public void Jump(double seconds, Action felt)
     {
-        Drift(rate);
+        GoOnWith(rate);
         offsetSeconds += seconds;
+        jumps.Add((simulation.Now, felt));
         Wake();
     }
 
-    public void Drift(double newRate)
+    /// <param name="felt">Called when a deadline passes too early or too late by it.</param>
+    public void Drift(double newRate, Action felt)
     {
-        offsetSeconds = LocalSeconds;
-        since = simulation.Now;
-        rate = newRate;
+        GoOnWith(newRate);
+        (feltDrift, driftsSince) = (felt, simulation.Now);
         Wake();
     }
 
@@ -45,7 +52,32 @@ internal sealed class ClockedDeadlines(SimulatedRun simulation, Action<DeadlineI
         alarm++;
     }
 
+    private void GoOnWith(double newRate)
+    {
+        offsetSeconds = LocalSeconds;
+        since = simulation.Now;
+        rate = newRate;
+    }
+
     private double LocalSeconds => offsetSeconds + ((simulation.Now - since).TotalSeconds * rate);
+
+    /// <summary>A deadline passes: which faults of the clock have moved it.</summary>
+    private void Feel(TimeSpan setAt)
+    {
+        foreach ((TimeSpan at, Action felt) in jumps)
+        {
+            if (setAt <= at)
+            {
+                felt();
+            }
+        }
+
+        TimeSpan drifted = simulation.Now - (setAt > driftsSince ? setAt : driftsSince);
+        if (drifted.TotalSeconds * Math.Abs(rate - 1) > FeltSeconds)
+        {
+            feltDrift();
+        }
+    }
 
     private void Wake()
     {
@@ -65,9 +97,11 @@ internal sealed class ClockedDeadlines(SimulatedRun simulation, Action<DeadlineI
 
     private void Ring()
     {
-        while (waiting.TryPeek(out DeadlineId deadline, out double due) && due <= LocalSeconds)
+        while (waiting.TryPeek(out var first, out double due) && due <= LocalSeconds)
         {
             waiting.Dequeue();
+            (DeadlineId deadline, TimeSpan setAt) = first;
+            Feel(setAt);
             int left = armed[deadline] - 1;
             if (left == 0)
             {

@@ -79,7 +79,7 @@ internal sealed class Generator(SimulatedRun simulation, WorkerId id) : Process(
             {
                 TimeSpan length = TimeSpan.FromSeconds(20 + (stall.Choice % 200));
                 Simulation.QuietUntil(Simulation.Now + length);
-                Freeze(length);
+                Freeze(length, () => { });
             }
 
             Sample(weights, tickets, 0);

@@ -74,6 +74,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
             return;
         }
 
+        Simulation.CheckpointsAreRead();
         long from = checkpoints!.Steps().Where(step => step <= Simulation.Audit.Version).DefaultIfEmpty(0).Max(), replayed = Simulation.Audit.Version - from;
         try
         {
@@ -187,6 +188,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
                 Publish(engine!.Publish(x.Version, at.Policy));
                 return [new Command.VersionPublished(x.Version)];
             case Effect.WriteCheckpoint x when x.Step == at.Version.Steps && x.Policy == at.Policy && x.Phase == phase:
+                Simulation.CheckpointBegins();
                 CheckpointManifest manifest = checkpoints!.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine!.Capture());
                 return [new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256)];
             default:

@@ -5,7 +5,7 @@ namespace GrpoActors.Simulation.Tests.World;
 /// <summary>Carries messages between processes: late, twice, out of order, or not at all.</summary>
 internal sealed class Network(SimulatedRun simulation)
 {
-    private readonly Dictionary<Process, TimeSpan> cutOffUntil = [];
+    private readonly Dictionary<Process, (TimeSpan Until, Action Felt)> cutOff = [];
     private readonly Dictionary<(Process, Process), TimeSpan> latest = [];
     private int generation;
 
@@ -13,7 +13,8 @@ internal sealed class Network(SimulatedRun simulation)
     public void Reset() => generation++;
 
     /// <summary>Nothing passes between this process and the decider.</summary>
-    public void CutOff(Process process, TimeSpan length) => cutOffUntil[process] = simulation.Now + length;
+    /// <param name="felt">Called for each message that is lost by it.</param>
+    public void CutOff(Process process, TimeSpan length, Action felt) => cutOff[process] = (simulation.Now + length, felt);
 
     public void Send(Process from, Process to, Action deliver)
     {
@@ -57,5 +58,14 @@ internal sealed class Network(SimulatedRun simulation)
         });
     }
 
-    private bool IsCutOff(Process process) => cutOffUntil.TryGetValue(process, out TimeSpan until) && simulation.Now < until;
+    private bool IsCutOff(Process process)
+    {
+        if (!cutOff.TryGetValue(process, out var one) || simulation.Now >= one.Until)
+        {
+            return false;
+        }
+
+        one.Felt();
+        return true;
+    }
 }

@@ -5,6 +5,7 @@ internal abstract class Process(SimulatedRun simulation, string name)
 {
     private int life;
     private TimeSpan frozenUntil;
+    private Action feltFrozen = () => { };
 
     public string Name => name;
 
@@ -39,7 +40,8 @@ internal abstract class Process(SimulatedRun simulation, string name)
         simulation.After(pause, Start);
     }
 
-    public void Freeze(TimeSpan length) => frozenUntil = simulation.Now + length;
+    /// <param name="felt">Called for whatever has to wait for it.</param>
+    public void Freeze(TimeSpan length, Action felt) => (frozenUntil, feltFrozen) = (simulation.Now + length, felt);
 
     /// <summary>Acts now, or when it thaws, unless it is down.</summary>
     public void Deliver(Action act)
@@ -65,6 +67,7 @@ internal abstract class Process(SimulatedRun simulation, string name)
 
         if (simulation.Now < frozenUntil)
         {
+            feltFrozen();
             simulation.After(frozenUntil - simulation.Now, () => Act(mine, act));
             return;
         }

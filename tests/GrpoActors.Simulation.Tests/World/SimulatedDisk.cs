@@ -17,8 +17,17 @@ internal sealed class SimulatedDisk : IDisk
 
     public bool IsFull { get; set; }
 
+    /// <summary>Called whenever something is refused because the disk is full.</summary>
+    public Action Refused { get; set; } = () => { };
+
     /// <summary>What is flushed meanwhile does not outlive the next loss of power.</summary>
     public bool Lies { get; set; }
+
+    /// <summary>Called whenever it says that it has flushed, and has not.</summary>
+    public Action Lied { get; set; } = () => { };
+
+    /// <summary>Called whenever a file is read of which <see cref="FlipBit"/> has turned a bit.</summary>
+    public Action ReadFlipped { get; set; } = () => { };
 
     public bool FileExists(string path) => Find(path) is File;
 
@@ -52,21 +61,42 @@ internal sealed class SimulatedDisk : IDisk
 
     public Stream OpenReadWrite(string path) => throw new NotSupportedException();
 
-    public Stream OpenRead(string path) => Find(path) is File file ? new MemoryStream(file.Content, writable: false) : throw new FileNotFoundException($"There is no {path}.");
+    public Stream OpenRead(string path)
+    {
+        File file = Find(path) as File ?? throw new FileNotFoundException($"There is no {path}.");
+        if (file.IsFlipped)
+        {
+            ReadFlipped();
+        }
+
+        return new MemoryStream(file.Content, writable: false);
+    }
 
     public void Flush(Stream file)
     {
         Change(needsSpace: true);
         var writing = (Writing)file;
         writing.Save();
-        writing.File.Flushed = Lies ? writing.File.Flushed : writing.File.Content;
+        if (Lies)
+        {
+            Lied();
+            return;
+        }
+
+        writing.File.Flushed = writing.File.Content;
     }
 
     public void FlushFolder(string path)
     {
         Change(needsSpace: true);
         var folder = (Folder)(Find(path) ?? throw new DirectoryNotFoundException($"There is no {path}."));
-        folder.Flushed = Lies ? folder.Flushed : new(folder.Entries, StringComparer.Ordinal);
+        if (Lies)
+        {
+            Lied();
+            return;
+        }
+
+        folder.Flushed = new(folder.Entries, StringComparer.Ordinal);
     }
 
     public void Rename(string from, string to)
@@ -102,6 +132,7 @@ internal sealed class SimulatedDisk : IDisk
         byte[] content = [.. file.Content];
         content[random.Next(content.Length)] ^= (byte)(1 << random.Next(8));
         file.Content = file.Flushed = content;
+        file.IsFlipped = true;
         return true;
     }
 
@@ -113,7 +144,7 @@ internal sealed class SimulatedDisk : IDisk
         if (node is File file)
         {
             byte[] left = file.Content == file.Flushed ? file.Content : Torn(file, random);
-            return new File { Content = left, Flushed = left };
+            return new File { Content = left, Flushed = left, IsFlipped = file.IsFlipped };
         }
 
         var folder = (Folder)node;
@@ -160,8 +191,17 @@ internal sealed class SimulatedDisk : IDisk
     private void Change(bool needsSpace)
     {
         BeforeChange();
-        if (needsSpace && IsFull)
+        if (needsSpace)
         {
+            RequireSpace();
+        }
+    }
+
+    private void RequireSpace()
+    {
+        if (IsFull)
+        {
+            Refused();
             throw new IOException("No space left on device.", NoSpace);
         }
     }
@@ -210,6 +250,8 @@ internal sealed class SimulatedDisk : IDisk
         public byte[] Content { get; set; } = [];
 
         public byte[] Flushed { get; set; } = [];
+
+        public bool IsFlipped { get; set; }
     }
 
     private sealed class Folder : Node
@@ -237,11 +279,7 @@ internal sealed class SimulatedDisk : IDisk
         /// <summary>The base class brings spans here.</summary>
         public override void Write(byte[] buffer, int offset, int count)
         {
-            if (disk.IsFull)
-            {
-                throw new IOException("No space left on device.", NoSpace);
-            }
-
+            disk.RequireSpace();
             base.Write(buffer, offset, count);
         }
 

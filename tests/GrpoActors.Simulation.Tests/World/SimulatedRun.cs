@@ -44,6 +44,7 @@ internal sealed class SimulatedRun
     private TimeSpan quietUntil;
     private TimeSpan lastProgress;
     private int diskChangesToPowerLoss = -1;
+    private Action powerLossFelt = () => { };
     private bool isArmingExhaustion;
 
     public SimulatedRun(Scenario scenario, Rig rig)
@@ -173,6 +174,30 @@ internal sealed class SimulatedRun
     /// <summary>A fault goes on until then: progress is asked for only afterwards.</summary>
     public void QuietUntil(TimeSpan until) => quietUntil = until > quietUntil ? until : quietUntil;
 
+    /// <summary>A checkpoint is about to be written: what lies in wait for the disk then begins.</summary>
+    public void CheckpointBegins()
+    {
+        if (board.Begins(FaultKind.CheckpointDiskFull, out Fault full))
+        {
+            Fill(TimeSpan.FromSeconds(5 + (full.Choice % 30)), board.WhenFelt(full));
+        }
+
+        if (board.Begins(FaultKind.DiskLies, out Fault lie))
+        {
+            LieAndLosePower(TimeSpan.FromSeconds(2 + (lie.Choice % 4)), board.WhenFelt(lie));
+        }
+    }
+
+    /// <summary>The trainer is about to look for the newest intact checkpoint.</summary>
+    public void CheckpointsAreRead()
+    {
+        if (board.IsArmed(FaultKind.CheckpointBitFlip) && Disk.List(CheckpointFolder) is [.., var newest] && Disk.FlipBit(Random.Next(4) == 0 ? CheckpointFolder : newest, Random)
+            && board.Begins(FaultKind.CheckpointBitFlip, out Fault flip))
+        {
+            Disk.ReadFlipped = board.WhenFelt(flip);
+        }
+    }
+
     public ICheckpointStore OpenCheckpoints() => Rig.Around(new CheckpointStore(Rig.Around(Disk), CheckpointFolder));
 
     public void Post(Process from, Command command) => network.Send(from, decider, () => decider.Post(command));
@@ -270,6 +295,8 @@ internal sealed class SimulatedRun
         if (diskChangesToPowerLoss >= 0 && --diskChangesToPowerLoss < 0)
         {
             diskChangesToPowerLoss = -1;
+            powerLossFelt();
+            QuietUntil(Now);
             Disk.LosePower(Random);
             KillAll();
             throw new ProcessKilled();
@@ -302,43 +329,28 @@ internal sealed class SimulatedRun
             case FaultKind.Partition:
                 TimeSpan length = TimeSpan.FromSeconds(10 + (fault.Choice % 100));
                 Process[] others = [.. Processes.Where(process => process != decider)];
-                Strike(fault, true, () => network.CutOff(others[fault.Choice % others.Length], length));
+                network.CutOff(others[fault.Choice % others.Length], length, board.WhenFelt(fault));
                 QuietUntil(Now + length);
                 break;
             case FaultKind.ClockJump:
-                Strike(fault, true, () => decider.Deadlines.Jump(fault.Choice % 2 == 0 ? 3600 : -(10 + (fault.Choice % 60))));
+                decider.Deadlines.Jump(fault.Choice % 2 == 0 ? 3600 : -(10 + (fault.Choice % 60)), board.WhenFelt(fault));
                 QuietUntil(Now + TimeSpan.FromSeconds(fault.Choice % 2 == 0 ? 0 : 140));
                 break;
             case FaultKind.ClockDrift:
-                Strike(fault, true, () => decider.Deadlines.Drift(0.5 + (fault.Choice % 150 / 100.0)));
+                QuietUntil(Now);
+                decider.Deadlines.Drift(0.5 + (fault.Choice % 150 / 100.0), board.WhenFelt(fault));
                 break;
             case FaultKind.TrainerStopped:
                 TimeSpan stopped = TimeSpan.FromSeconds(120 + (fault.Choice % 300));
-                Strike(fault, trainer.IsUp, () => trainer.Freeze(stopped));
+                if (trainer.IsUp)
+                {
+                    trainer.Freeze(stopped, board.WhenFelt(fault));
+                }
+
                 QuietUntil(Now + stopped);
                 break;
-            case FaultKind.CheckpointBitFlip:
-                Strike(fault, Disk.FlipBit(CheckpointFolder, Random), () => { });
-                break;
-            case FaultKind.CheckpointDiskFull:
-                Strike(fault, true, () => Fill(TimeSpan.FromSeconds(5 + (fault.Choice % 30))));
-                break;
-            case FaultKind.DiskLies:
-                Strike(fault, true, () =>
-                {
-                    Disk.Lies = true;
-                    TimeSpan lying = TimeSpan.FromSeconds(2 + (fault.Choice % 4));
-                    QuietUntil(Now + lying);
-                    After(lying, () =>
-                    {
-                        Disk.LosePower(Random);
-                        Disk.Lies = false;
-                        KillAll();
-                    });
-                });
-                break;
             case FaultKind.PowerLossInCheckpoint:
-                Strike(fault, true, () => diskChangesToPowerLoss = fault.Choice % 14);
+                (diskChangesToPowerLoss, powerLossFelt) = (fault.Choice % 14, board.WhenFelt(fault));
                 break;
             case FaultKind.ExhaustedScorer:
                 isArmingExhaustion = true;
@@ -380,9 +392,29 @@ internal sealed class SimulatedRun
         generators.Add(new Generator(this, new WorkerId($"g{generators.Count}x{Events}"))); // a seat, empty until everything starts again
     }
 
-    private void Fill(TimeSpan length)
+    private void LieAndLosePower(TimeSpan lying, Action felt)
+    {
+        bool hasLied = false;
+        Disk.Lies = true;
+        Disk.Lied = () => hasLied = true;
+        QuietUntil(Now + lying);
+        After(lying, () =>
+        {
+            if (hasLied)
+            {
+                felt();
+            }
+
+            Disk.LosePower(Random);
+            Disk.Lies = false;
+            KillAll();
+        });
+    }
+
+    private void Fill(TimeSpan length, Action felt)
     {
         Disk.IsFull = true;
+        Disk.Refused = felt;
         QuietUntil(Now + length);
         After(length, () => Disk.IsFull = false);
     }
