@@ -36,6 +36,30 @@ internal sealed class Misremembers(Func<Pipeline, Command?, Pipeline> remembered
     public override PipelineStep Decide(Pipeline pipeline, Command? command) => base.Decide(remembered(pipeline, command), command);
 }
 
+/// <summary>Stages that take the scores of a group again that they have handed on.</summary>
+internal sealed class TakesScoresAgain : Rig
+{
+    private readonly Dictionary<GroupId, Scoring> last = [];
+
+    public override PipelineStep Decide(Pipeline pipeline, Command? command)
+    {
+        if (command is Command.ScoreArrived { Call.Group: var group })
+        {
+            ScorerMemory scoring = pipeline.Scoring;
+            if (scoring.InFlight.TryGetValue(group, out Scoring? now))
+            {
+                last[group] = now;
+            }
+            else if (last.TryGetValue(group, out Scoring? before))
+            {
+                pipeline = pipeline with { Scoring = scoring with { InFlight = scoring.InFlight.Add(group, before) } };
+            }
+        }
+
+        return base.Decide(pipeline, command);
+    }
+}
+
 /// <summary>Stages that decide other events: what they decided is folded again with the changes.</summary>
 internal sealed class DecidesOtherwise(Func<RunState, RunEvent, IEnumerable<RunEvent>> otherwise) : Rig
 {

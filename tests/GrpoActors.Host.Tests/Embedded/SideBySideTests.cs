@@ -12,7 +12,7 @@ public sealed class SideBySideTests
     [InlineData(8, 2)]
     [InlineData(8, 3)]
     [InlineData(16, 4)]
-    public void Stuck_calls_are_over_within_the_bound_and_no_earlier_than_their_own_deadlines(int calls, int places)
+    public async Task Stuck_calls_are_over_within_the_bound_and_no_earlier_than_their_own_deadlines(int calls, int places)
     {
         SynchronizationContext.SetSynchronizationContext(null); // what a moment brings about has happened when it has passed
         var time = new SteppedTime();
@@ -28,7 +28,7 @@ public sealed class SideBySideTests
             }
         }
 
-        int[] ends = all.GetAwaiter().GetResult();
+        int[] ends = await all;
         Assert.Equal(calls, ends.Length);
         Assert.All(ends, end => Assert.True(end >= Deadline.TotalMilliseconds));
         Assert.Equal(SideBySide.Bound(calls, places, Deadline), Now());
@@ -61,7 +61,8 @@ public sealed class SideBySideTests
             gates[i].SetResult(i);
         }
 
-        Assert.Equal([0, 1, 2, 3, 4, 5], await all);
+        int[] results = await all;
+        Assert.Equal(Enumerable.Range(0, gates.Length), results);
         Assert.Equal(2, most);
     }
 }
