@@ -69,6 +69,32 @@ public sealed class FailingRewardTests : IDisposable
         Assert.Equal(0, tiny.Events().OfType<RunEvent.CompletionsScored>().SelectMany(e => e.Completions).SelectMany(c => c.Outcomes).Count(o => o is ScoreOutcome.Faulted));
     }
 
+    [Fact]
+    public async Task A_stuck_completion_is_recorded_once_and_leaves_the_others_their_scores()
+    {
+        var time = new SteppedTime();
+        tiny.Time = time;
+        tiny.Overrides.AddRange([("rewards.even.timeout", "60"), ("rewards.even.retries", "1"), ("phases.grpo.keep_unscorable", "true")]);
+        var usual = tiny.Even;
+        tiny.Even = async (x, stop) =>
+        {
+            if (x.Completion.StartsWith('1'))
+            {
+                await Task.Delay(Timeout.Infinite, stop);
+            }
+
+            return await usual(x, stop);
+        };
+        time.Go();
+        Outcome outcome = await tiny.Train();
+        time.Stop();
+        ScoreOutcome[] all = [.. Outcomes(0)];
+        Assert.Equal(5 * 3 * 4, all.Length);
+        Assert.InRange(outcome.Result.OutcomesByTiming, 1, all.Length - 1);
+        Assert.Equal(outcome.Result.OutcomesByTiming, all.Count(x => x == new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(60))));
+        Assert.All(all, x => Assert.True(x is ScoreOutcome.Scored or ScoreOutcome.TimedOut));
+    }
+
     private IEnumerable<ScoreOutcome> Outcomes(int reward) =>
         tiny.Events().OfType<RunEvent.CompletionsScored>().SelectMany(e => e.Completions).Select(scored => scored.Outcomes[reward]);
 }
