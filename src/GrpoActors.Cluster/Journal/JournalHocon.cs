@@ -25,7 +25,7 @@ internal static class JournalHocon
     }
 
     /// <summary>Full flushes are this driver's default; that it holds is asserted when the tables are made.</summary>
-    internal static string Sqlite(string path) => new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ConnectionString;
+    internal static string Sqlite(string path) => new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ConnectionString;
 
     /// <summary>Asks of every connection what the embedded host sets by hand: a commit that is answered is on disk, and a frozen writer's transaction is ended by the server.</summary>
     internal static string Postgres(string setting)

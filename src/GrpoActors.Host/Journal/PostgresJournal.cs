@@ -20,7 +20,7 @@ internal sealed class PostgresJournal : IJournal
 {
     private const int FormatVersion = 1;
     private const int RecordsPerQuery = 64;
-    private const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
+    internal const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
     private const string HeadSql = "SELECT fence, first FROM grpo_journals WHERE id = $1";
     private const string LastSql = "SELECT position, fence FROM grpo_events WHERE journal = $1 ORDER BY position DESC LIMIT 1";
 
@@ -96,23 +96,32 @@ internal sealed class PostgresJournal : IJournal
         {
             using NpgsqlConnection opened = place.Connect();
             using NpgsqlTransaction transaction = opened.BeginTransaction(IsolationLevel.ReadCommitted);
-            if (Scalar(opened, "SELECT to_regclass('grpo_journals')::text") is string && Find(opened, place, forUpdate: true) is { } id)
-            {
-                int number = 1;
-                while (Scalar(opened, "SELECT id FROM grpo_journals WHERE run = $1", $"{place.Run}.{number}") is not null)
-                {
-                    number++;
-                }
-
-                Execute(opened, "UPDATE grpo_journals SET run = $2, fence = fence + 1 WHERE id = $1", id, $"{place.Run}.{number}");
-            }
-
+            SetAside(opened, place);
             transaction.Commit();
         }
         catch (Exception e)
         {
             throw PostgresFailure.Writing(place, e) ?? e;
         }
+    }
+
+    /// <summary>The same inside the caller's transaction.</summary>
+    /// <returns>There was one.</returns>
+    public static bool SetAside(NpgsqlConnection connection, PostgresPlace place)
+    {
+        if (Scalar(connection, "SELECT to_regclass('grpo_journals')::text") is not string || Find(connection, place, forUpdate: true) is not { } id)
+        {
+            return false;
+        }
+
+        int number = 1;
+        while (Scalar(connection, "SELECT id FROM grpo_journals WHERE run = $1", $"{place.Run}.{number}") is not null)
+        {
+            number++;
+        }
+
+        Execute(connection, "UPDATE grpo_journals SET run = $2, fence = fence + 1 WHERE id = $1", id, $"{place.Run}.{number}");
+        return true;
     }
 
     public IEnumerable<JournalEntry> Read(long from = 0)
@@ -211,7 +220,7 @@ internal sealed class PostgresJournal : IJournal
         await connection.DisposeAsync();
     }
 
-    private static void RequireDurable(NpgsqlConnection connection, PostgresPlace place)
+    internal static void RequireDurable(NpgsqlConnection connection, PostgresPlace place)
     {
         Execute(connection, "SET synchronous_commit = on");
         Execute(connection, $"SET idle_in_transaction_session_timeout = '{(long)place.IdleInTransactionMax.TotalMilliseconds}ms'");

@@ -11,6 +11,8 @@ public sealed class PostgresJournalProvider(string connection, string run) : IJo
 {
     private readonly PostgresPlace place = PostgresPlace.Of(connection, run);
 
+    internal PostgresPlace Place => place;
+
     /// <summary>How long a transaction of a writer that has stopped may keep the head row locked before the server ends it. Default 10 s.</summary>
     public TimeSpan IdleInTransactionMax { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -90,6 +90,14 @@ internal sealed class SqliteJournal : IJournal
         }
     }
 
+    /// <summary>The file holds a journal in this layout.</summary>
+    public static bool IsIn(SqliteConnection connection, SqliteTransaction? transaction) =>
+        Convert.ToInt64(Scalar(connection, transaction, "PRAGMA application_id")) == ApplicationId;
+
+    /// <summary>Takes its tables out of the file, so that others can be made there.</summary>
+    public static void Drop(SqliteConnection connection, SqliteTransaction transaction) =>
+        Execute(connection, transaction, "DROP TABLE events; DROP TABLE journal; PRAGMA application_id=0; PRAGMA user_version=0;");
+
     public IEnumerable<JournalEntry> Read(long from = 0)
     {
         JournalHead head = HeadNow();
@@ -201,14 +209,14 @@ internal sealed class SqliteJournal : IJournal
         return ValueTask.CompletedTask;
     }
 
-    private static SqliteConnection Connect(string path, SqliteOpenMode mode)
+    internal static SqliteConnection Connect(string path, SqliteOpenMode mode)
     {
         var settings = new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false };
         return Opened(settings);
     }
 
     /// <summary>A finished run on a disk that cannot be written has no log to share: there the file alone is read, as it is.</summary>
-    private static SqliteConnection ConnectReadOnly(string path)
+    internal static SqliteConnection ConnectReadOnly(string path)
     {
         SqliteConnection? opened = null;
         try
@@ -241,7 +249,7 @@ internal sealed class SqliteJournal : IJournal
     }
 
     /// <summary>Sets what durability rests on and asks again whether it took: a build of SQLite may ignore a pragma without a word.</summary>
-    private static void Configure(SqliteConnection connection, string path)
+    internal static void Configure(SqliteConnection connection, string path)
     {
         RequirePragma("journal_mode", "wal", Scalar(connection, null, "PRAGMA journal_mode=WAL"));
         Execute(connection, null, "PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON;");

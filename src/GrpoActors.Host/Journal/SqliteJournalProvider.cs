@@ -15,19 +15,14 @@ public sealed class SqliteJournalProvider(string path) : IJournalProvider
     /// <exception cref="StorageException">It cannot be renamed.</exception>
     public void SetAside()
     {
-        int number = 1;
-        while (File.Exists($"{path}.{number}"))
-        {
-            number++;
-        }
-
+        string aside = NameAside();
         try
         {
             foreach (string suffix in (string[])["-wal", "-shm", ""]) // the log first: alone it is nothing, beside another file it is damage
             {
                 if (File.Exists(path + suffix))
                 {
-                    File.Move(path + suffix, $"{path}.{number}{suffix}");
+                    File.Move(path + suffix, aside + suffix);
                 }
             }
         }
@@ -35,6 +30,18 @@ public sealed class SqliteJournalProvider(string path) : IJournalProvider
         {
             throw DiskFailure.Sentence("set the old journal aside", path, e);
         }
+    }
+
+    /// <summary>The next free one of <c>name.1</c>, <c>name.2</c>, ...</summary>
+    internal string NameAside()
+    {
+        int number = 1;
+        while (File.Exists($"{path}.{number}"))
+        {
+            number++;
+        }
+
+        return $"{path}.{number}";
     }
 }
 
