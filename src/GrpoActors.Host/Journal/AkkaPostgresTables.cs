@@ -46,13 +46,13 @@ internal sealed class AkkaPostgresTables(PostgresPlace place) : AkkaTables
         Execute(connection, transaction, "SELECT pg_advisory_xact_lock(@lock)", ("lock", PostgresJournal.CreationLock));
         Execute(connection, transaction, """
             CREATE TABLE IF NOT EXISTS journal(
-                ordering bigint GENERATED ALWAYS AS IDENTITY NOT NULL, created bigint NOT NULL, deleted boolean NOT NULL, persistence_id varchar(255) NOT NULL,
-                sequence_number bigint NOT NULL, message bytea NOT NULL, manifest varchar(500) NULL, identifier int NULL, writer_uuid varchar(128) NULL,
+                ordering bigint GENERATED ALWAYS AS IDENTITY NOT NULL, created bigint NOT NULL, deleted boolean NOT NULL, persistence_id text NOT NULL,
+                sequence_number bigint NOT NULL, message bytea NOT NULL, manifest text NULL, identifier int NULL, writer_uuid text NULL,
                 CONSTRAINT "PK_journal" PRIMARY KEY (ordering), CONSTRAINT journal_uq UNIQUE (persistence_id, sequence_number));
             CREATE INDEX IF NOT EXISTS journal_created_idx ON journal (created);
             CREATE INDEX IF NOT EXISTS journal_sequence_number_idx ON journal (sequence_number);
             CREATE TABLE IF NOT EXISTS tags(
-                ordering_id bigint NOT NULL, tag varchar(64) NOT NULL, sequence_nr bigint NOT NULL, persistence_id varchar(255) NOT NULL, CONSTRAINT "PK_tags" PRIMARY KEY (ordering_id, tag));
+                ordering_id bigint NOT NULL, tag text NOT NULL, sequence_nr bigint NOT NULL, persistence_id text NOT NULL, CONSTRAINT "PK_tags" PRIMARY KEY (ordering_id, tag));
             CREATE INDEX IF NOT EXISTS tags_persistence_id_sequence_nr_idx ON tags (persistence_id, sequence_nr);
             CREATE INDEX IF NOT EXISTS tags_tag_idx ON tags (tag);
             CREATE OR REPLACE FUNCTION grpo_next() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
@@ -64,7 +64,7 @@ internal sealed class AkkaPostgresTables(PostgresPlace place) : AkkaTables
             END $$;
             DROP TRIGGER IF EXISTS grpo_next ON journal;
             CREATE TRIGGER grpo_next BEFORE INSERT ON journal FOR EACH ROW WHEN (NOT NEW.deleted) EXECUTE FUNCTION grpo_next();
-            CREATE TABLE IF NOT EXISTS grpo_writers(persistence_id varchar(255) NOT NULL PRIMARY KEY, opened bigint NOT NULL);
+            CREATE TABLE IF NOT EXISTS grpo_writers(persistence_id text NOT NULL PRIMARY KEY, opened bigint NOT NULL);
             """);
     }
 

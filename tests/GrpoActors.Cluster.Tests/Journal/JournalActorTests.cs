@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Cluster.Journal;
@@ -9,7 +8,6 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Journal;
 using GrpoActors.Host.Audit;
 using GrpoActors.Host.Journal;
-using GrpoActors.Host.Tests;
 using GrpoActors.Host.Tests.Journal;
 using Xunit;
 
@@ -368,12 +366,12 @@ public abstract class JournalActorTests : TestKit
         }
 
         Recovered(Start());
-        string[] made = Columns(Setting), expected = Columns(OtherPlace);
-        Assert.NotEmpty(expected);
-        Assert.Equal(expected, made);
+        string made = string.Join('\n', Columns(Setting)), expected = string.Join('\n', Columns(OtherPlace));
+        Assert.Contains("journal writer_uuid", expected, StringComparison.Ordinal);
+        Assert.True(expected == made, $"The library makes\n{expected}\nand we\n{made}");
     }
 
-    protected static RunEvent Started() => new RunEvent.RunStarted(Identity, Digest.Of("weights"), "1");
+    protected static RunEvent Started() => new RunEvent.RunStarted(Identity, Digest.Of("start"), "1");
 
     protected static RunEvent.CheckpointWritten Checkpoint(int i) => new(0, $"folder {i}", Digest.Of("manifest"), Digest.Of("weights"), Digest.Of("optimizer"), i);
 
@@ -402,7 +400,7 @@ public abstract class JournalActorTests : TestKit
         base.AfterAll();
     }
 
-    private static RunEvent Phase() => new RunEvent.PhaseStarted(0, "sft", new PolicyVersion(0), Digest.Of("weights"), null, true);
+    private static RunEvent Phase() => new RunEvent.PhaseStarted(0, "sft", new PolicyVersion(0), Digest.Of("start"), null, true);
 
     private static byte[] Bytes(RunState run) => EventRecord.Encode(new RunEvent.Compacted(0, run));
 
@@ -461,7 +459,7 @@ public abstract class JournalActorTests : TestKit
         Assert.Equal(position, Assert.Throws<JournalDamagedException>(() => embedded.Read().Count()).Position);
     }
 
-    private ImmutableArray<JournalEntry> Read()
+    private List<JournalEntry> Read()
     {
         using IJournalReader reader = JournalPlace.Of(Setting, RunFolder, Identity).OpenForReading();
         return [.. reader.Read()];

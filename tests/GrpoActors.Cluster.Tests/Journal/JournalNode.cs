@@ -16,7 +16,8 @@ internal sealed class JournalNode : IDisposable
     public JournalNode(string? setting, string runFolder, string persistenceId, RunIdentity plan, IActorRef probe, Action<FoldedEvent>? replayed = null)
     {
         system = ActorSystem.Create("journal", Config(setting, runFolder));
-        parent = system.ActorOf(Props.Create(() => new Parent(JournalActor.Props(persistenceId, plan, replayed ?? (_ => { })), probe)));
+        Props journal = JournalActor.Props(persistenceId, plan, replayed ?? (_ => { }));
+        parent = system.ActorOf(Props.Create(() => new Parent(journal, probe)));
     }
 
     public static Config Config(string? setting, string runFolder) => ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF }")
