@@ -205,7 +205,8 @@ internal sealed class NodeServer : IAsyncDisposable
         }
 
         string? refusal = signature.Refusal(context.Request.Method, PathOf(context), context.Request.Headers.Authorization);
-        string remote = context.Connection.RemoteIpAddress?.ToString() ?? "an unknown address";
+        IPAddress? address = context.Connection.RemoteIpAddress;
+        string remote = (address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address)?.ToString() ?? "an unknown address";
         if (refusal is not null && refusals.First(remote))
         {
             log.LogWarning("A request from {Remote} was refused: {Refusal}. More of them are counted, not logged.", remote, refusal);
