@@ -254,6 +254,10 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights, bool forge
         {
             versions.Remove(Version - Remembered);
             trained.Clear();
+            foreach (GroupId id in groups.Where(group => group.Value.State == Dropped).Select(group => group.Key).ToArray())
+            {
+                groups.Remove(id); // its sums are kept
+            }
         }
     }
 
