@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GrpoActors.Benchmarks;
+using GrpoActors.Benchmarks.ClusterScaling;
 
 // One file a command: a further benchmark is one more line here.
 var root = new RootCommand("Measures the kernels and the engine as shares of what this machine can do, and what durability costs. docs/performance.md says how to read the figures.")
@@ -14,5 +15,6 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     ScalingCommand.Build(),
     LoadingCommand.Build(),
     TokenizeCommand.Build(),
+    ClusterScalingCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -29,15 +29,7 @@ internal sealed class Report(string benchmark)
             [benchmark, "median", "unit", "limit", "share", "bytes allocated"],
             .. _rows.Select(row => new[] { row.Case, Number(row.Value), row.Unit, Number(row.Limit), row.Share is { } share ? $"{100 * share:0.0} %" : "", $"{row.BytesAllocated}" }),
         ];
-        int[] widths = [.. Enumerable.Range(0, cells[0].Length).Select(column => cells.Max(line => line[column].Length))];
-        for (int line = 0; line < cells.Length; line++)
-        {
-            to.WriteLine($"| {string.Join(" | ", cells[line].Select((cell, column) => column is 0 or 2 ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column])))} |");
-            if (line == 0)
-            {
-                to.WriteLine($"|{string.Join('|', widths.Select((width, column) => column is 0 or 2 ? new string('-', width + 2) : new string('-', width + 1) + ":"))}|");
-            }
-        }
+        MarkdownTable.Write(to, cells, column => column is 0 or 2);
     }
 
     private static string Number(double? value) => value is { } number ? number.ToString(number >= 100 ? "#,##0" : number >= 10 ? "0.0" : "0.000") : "";
