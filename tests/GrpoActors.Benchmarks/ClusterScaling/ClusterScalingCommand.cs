@@ -52,7 +52,7 @@ internal static class ClusterScalingCommand
     {
         ClusterLoad load = Load(parsed);
         int scorers = parsed.GetValue(Scorers);
-        await SimulatedCluster.Run(load with { Steps = 5 }, new OrderPlan(OrderKind.Arrival, 1, 5), 8, scorers); // compiles the code
+        await SimulatedCluster.Run(load.CoordinatorAlone, new OrderPlan(OrderKind.Canonical, 1, 5), Crowd, scorers); // compiles the code
         OrderScaling[] orders =
         [
             await Measure("canonical order, lag 0", load, new OrderPlan(OrderKind.Canonical, 0, 5), parsed.GetValue(Generators), scorers),
