@@ -27,14 +27,16 @@ public static class GeneratorPool
 
     private static Decision<GeneratorMemory> Assign(RunState run, GeneratorMemory memory, ImmutableArray<Effect> effects)
     {
+        ReadOnlySpan<GroupState> available = memory.Asking.IsEmpty ? [] : Available(run, memory);
         foreach ((WorkerId generator, int most) in memory.Asking) // first asked, first served
         {
-            Ticket[] tickets = Available(run, memory, most);
-            if (tickets.Length == 0)
+            ImmutableArray<Ticket> tickets = Issue(run, available[..OfOneVersion(available, most)]);
+            if (tickets.IsEmpty)
             {
                 break;
             }
 
+            available = available[tickets.Length..];
             int attempt = memory.Attempts.GetValueOrDefault(generator) + 1;
             memory = memory with
             {
@@ -43,7 +45,7 @@ public static class GeneratorPool
                 Leases = memory.Leases.SetItems(tickets.Select(ticket => KeyValuePair.Create(ticket.Group, generator))),
             };
             effects = effects.AddRange(
-                new Effect.SendTickets(generator, [.. tickets]),
+                new Effect.SendTickets(generator, tickets),
                 new Effect.SetDeadline(Deadline(generator, attempt), memory.Silence));
         }
 
@@ -53,8 +55,9 @@ public static class GeneratorPool
     /// <summary>Groups that could be sampled while no generator works or asks: a wait like any other, with a deadline at which its ids are told.</summary>
     private static Decision<GeneratorMemory> NameUnclaimed(RunState run, GeneratorMemory memory, ImmutableArray<Effect> effects)
     {
-        Ticket[] unclaimed = memory.Leases.IsEmpty && memory.Asking.IsEmpty ? Available(run, memory, int.MaxValue) : [];
-        if (unclaimed.Length == 0)
+        GroupState[] available = memory.Leases.IsEmpty && memory.Asking.IsEmpty ? Available(run, memory) : [];
+        int unclaimed = OfOneVersion(available, int.MaxValue);
+        if (unclaimed == 0)
         {
             return new(memory with { Unclaimed = null }, [], effects);
         }
@@ -65,22 +68,41 @@ public static class GeneratorPool
         }
 
         int count = memory.UnclaimedCount + 1;
-        string ids = string.Join(", ", unclaimed.Take(3).Select(ticket => ticket.Group)) + (unclaimed.Length > 3 ? $" and {unclaimed.Length - 3} more" : "");
+        string ids = string.Join(", ", available.Take(Math.Min(3, unclaimed)).Select(group => group.Id)) + (unclaimed > 3 ? $" and {unclaimed - 3} more" : "");
         var deadline = new DeadlineId(Waits.Work, $"for groups {ids}", count);
         return new(memory with { Unclaimed = deadline, UnclaimedCount = count }, [], effects.Add(new Effect.SetDeadline(deadline, memory.Silence)));
     }
 
-    /// <summary>The oldest work first, all of one version: a sampler loads one at a time.</summary>
-    private static Ticket[] Available(RunState run, GeneratorMemory memory, int most)
+    /// <summary>What may be handed out, the oldest work first.</summary>
+    private static GroupState[] Available(RunState run, GeneratorMemory memory) =>
+    [
+        .. run.Groups.Values
+            .Where(group => group.Fate == GroupFate.Open && memory.Published.Contains(group.Version.Steps) && !memory.Leases.ContainsKey(group.Id) && !memory.Delivered.Contains(group.Id))
+            .OrderBy(group => group.Step)
+            .ThenBy(group => group.Id),
+    ];
+
+    /// <summary>How many of the first groups go out together: at most so many, all of one version, since a sampler loads one at a time.</summary>
+    private static int OfOneVersion(ReadOnlySpan<GroupState> groups, int most)
     {
-        GroupState[] open =
-        [
-            .. run.Groups.Values
-                .Where(group => group.Fate == GroupFate.Open && memory.Published.Contains(group.Version.Steps) && !memory.Leases.ContainsKey(group.Id) && !memory.Delivered.Contains(group.Id))
-                .OrderBy(group => group.Step)
-                .ThenBy(group => group.Id),
-        ];
-        return [.. open.TakeWhile(group => group.Version == open[0].Version).Take(most).Select(group => Issue(run, group))];
+        int count = 0;
+        while (count < groups.Length && count < most && groups[count].Version == groups[0].Version)
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    private static ImmutableArray<Ticket> Issue(RunState run, ReadOnlySpan<GroupState> groups)
+    {
+        var tickets = ImmutableArray.CreateBuilder<Ticket>(groups.Length);
+        foreach (GroupState group in groups)
+        {
+            tickets.Add(Issue(run, group));
+        }
+
+        return tickets.MoveToImmutable();
     }
 
     private static Ticket Issue(RunState run, GroupState group) =>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
@@ -201,6 +202,13 @@ internal sealed class LedgerRecord
         Add((byte)completion.Finish);
         Add(completion.KeptMass);
         Add(completion.Tokens.Length);
+        if (BitConverter.IsLittleEndian) // nearly all bytes of a record: as they lie
+        {
+            bytes.Write(MemoryMarshal.AsBytes(completion.Tokens.AsSpan()));
+            bytes.Write(MemoryMarshal.AsBytes(completion.LogProbs.AsSpan()));
+            return;
+        }
+
         foreach (int token in completion.Tokens)
         {
             Add(token);

@@ -1,0 +1,101 @@
+using Akka.Actor;
+using Akka.Cluster.Tools.Singleton;
+using Akka.Configuration;
+using Akka.Configuration.Hocon;
+using Akka.Persistence.Sql;
+using Xunit;
+
+namespace GrpoActors.Cluster.Tests.Nodes;
+
+/// <summary>The files in <c>hocon/</c>, as the program carries them.</summary>
+public sealed class ConfigurationFileTests
+{
+    private static readonly string[] OfUsers = ["single-node.conf", "cluster.conf"];
+
+    [Theory]
+    [InlineData("reference.conf")]
+    [InlineData("single-node.conf")]
+    [InlineData("cluster.conf")]
+    public void A_file_parses_and_sets_something_of_ours(string file) => Assert.NotEmpty(Keys(file, "grpo"));
+
+    [Theory]
+    [InlineData("single-node.conf")]
+    [InlineData("cluster.conf")]
+    public void A_users_file_has_no_key_that_the_reference_lacks(string file) =>
+        Assert.Empty(Keys(file, "grpo").Concat(Keys(file, "akka")).Except([.. Keys("reference.conf", "grpo"), .. Keys("reference.conf", "akka"), "akka.cluster.log-info"]));
+
+    [Fact]
+    public void Every_setting_of_ours_is_explained_above_it()
+    {
+        string[] lines = [.. Text("reference.conf").Split('\n').Select(line => line.Trim())];
+        string[] bare =
+        [
+            .. Enumerable.Range(1, lines.Length - 1)
+                .TakeWhile(i => !lines[i].StartsWith("akka", StringComparison.Ordinal))
+                .Where(i => lines[i].Contains(" = ", StringComparison.Ordinal) && !lines[i].StartsWith('#') && !lines[i - 1].StartsWith('#') && !lines[i - 1].Contains(" = ", StringComparison.Ordinal)
+                    && !lines[i - 1].EndsWith('{'))
+                .Select(i => lines[i]),
+        ];
+        Assert.Empty(bare);
+    }
+
+    [Theory]
+    [InlineData("single-node.conf")]
+    [InlineData("cluster.conf")]
+    public void Where_a_users_file_says_default_it_gives_the_references_value(string file)
+    {
+        Config users = Parse(file), reference = Parse("reference.conf");
+        string[] said = [.. Text(file).Split('\n').Where(line => line.Contains("; default", StringComparison.Ordinal) || line.Contains("# default", StringComparison.Ordinal)).Where(line => !line.TrimStart().StartsWith('#'))];
+        string[] keys = [.. Keys(file, "grpo").Concat(Keys(file, "akka"))];
+        foreach (string line in said.Where(line => !line.Contains("default \"", StringComparison.Ordinal) && !line.Contains("default on:", StringComparison.Ordinal)))
+        {
+            string name = line.Split('=')[0].Trim();
+            string key = Assert.Single(keys, key => key.EndsWith($".{name}", StringComparison.Ordinal) && line.Contains(Raw(users, key), StringComparison.Ordinal));
+            Assert.Equal(Raw(reference, key), Raw(users, key));
+        }
+    }
+
+    [Theory]
+    [InlineData("akka.cluster.downing-provider-class", "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster")]
+    [InlineData("akka.cluster.split-brain-resolver.active-strategy", "keep-oldest")]
+    [InlineData("akka.cluster.split-brain-resolver.keep-oldest.role", "coordinator")]
+    [InlineData("akka.cluster.singleton.role", "coordinator")]
+    [InlineData("grpo.node.host", "127.0.0.1")]
+    public void The_reference_keeps_a_split_cluster_and_an_open_port_from_happening_by_default(string key, string value) =>
+        Assert.Equal(value, Parse("reference.conf").GetString(key));
+
+    /// <summary>Akka reads a key that it does not know as silently as one that it knows.</summary>
+    [Fact]
+    public async Task Every_key_of_Akkas_that_is_set_is_one_of_Akkas_own()
+    {
+        using ActorSystem system = ActorSystem.Create("keys", """akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = cluster, remote.dot-netty.tcp { hostname = "127.0.0.1", port = 0 } }""");
+        Config akkas = system.Settings.Config.WithFallback(ClusterSingleton.DefaultConfig()).WithFallback(SqlPersistence.DefaultConfiguration);
+        string[] unknown = [.. Keys("reference.conf", "akka").Where(key => !key.StartsWith("akka.actor.serializ", StringComparison.Ordinal) && !akkas.HasPath(key))];
+        await system.Terminate();
+        Assert.Empty(unknown);
+    }
+
+    private static string Raw(Config config, string key)
+    {
+        HoconValue value = config.GetValue(key);
+        return value.IsArray() ? "[" + string.Join(", ", value.GetStringList().Select(item => $"\"{item}\"")) + "]" : value.GetString();
+    }
+
+    private static Config Parse(string file) => ConfigurationFactory.ParseString(Text(file));
+
+    private static IEnumerable<string> Keys(string file, string root)
+    {
+        Config config = Parse(file);
+        return config.HasPath(root) ? Leaves(root, config.GetValue(root)) : [];
+    }
+
+    private static IEnumerable<string> Leaves(string path, HoconValue value) =>
+        value.IsObject() ? value.GetObject().Items.SelectMany(item => Leaves($"{path}.{item.Key}", item.Value)) : [path];
+
+    private static string Text(string file)
+    {
+        using Stream stream = typeof(Program).Assembly.GetManifestResourceStream(file) ?? throw new FileNotFoundException($"The program carries no {file}.");
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+}
