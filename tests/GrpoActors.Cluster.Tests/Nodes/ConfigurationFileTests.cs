@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Akka.Actor;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
@@ -8,7 +9,7 @@ using Xunit;
 namespace GrpoActors.Cluster.Tests.Nodes;
 
 /// <summary>The files in <c>hocon/</c>, as the program carries them.</summary>
-public sealed class ConfigurationFileTests
+public sealed partial class ConfigurationFileTests
 {
     private static readonly string[] OfUsers = ["single-node.conf", "cluster.conf"];
 
@@ -45,15 +46,35 @@ public sealed class ConfigurationFileTests
     public void Where_a_users_file_says_default_it_gives_the_references_value(string file)
     {
         Config users = Parse(file), reference = Parse("reference.conf");
-        string[] said = [.. Text(file).Split('\n').Where(line => line.Contains("; default", StringComparison.Ordinal) || line.Contains("# default", StringComparison.Ordinal)).Where(line => !line.TrimStart().StartsWith('#'))];
-        string[] keys = [.. Keys(file, "grpo").Concat(Keys(file, "akka"))];
-        foreach (string line in said.Where(line => !line.Contains("default \"", StringComparison.Ordinal) && !line.Contains("default on:", StringComparison.Ordinal)))
+        string[] keys = [.. SaidToBeDefault(file)];
+        Assert.NotEmpty(keys);
+        Assert.All(keys, key => Assert.Equal(reference.GetValue(key).ToString(), users.GetValue(key).ToString()));
+    }
+
+    /// <summary>The keys of the lines whose comment says "default" of the value that stands there, not of another one.</summary>
+    private static IEnumerable<string> SaidToBeDefault(string file)
+    {
+        var within = new Stack<string>();
+        foreach (string line in Text(file).Split('\n').Select(line => line.Trim()).Where(line => !line.StartsWith('#')))
         {
-            string name = line.Split('=')[0].Trim();
-            string key = Assert.Single(keys, key => key.EndsWith($".{name}", StringComparison.Ordinal) && line.Contains(Raw(users, key), StringComparison.Ordinal));
-            Assert.Equal(Raw(reference, key), Raw(users, key));
+            string[] parts = line.Split('#', 2);
+            if (parts[0].TrimEnd().EndsWith('{'))
+            {
+                within.Push(parts[0].Trim(' ', '{'));
+            }
+            else if (parts[0].Trim() == "}")
+            {
+                within.Pop();
+            }
+            else if (parts.Length == 2 && DefaultItself().IsMatch(parts[1]))
+            {
+                yield return string.Join('.', within.Reverse().Append(parts[0].Split('=')[0].Trim()));
+            }
         }
     }
+
+    [GeneratedRegex("""default(?! (on|off|")|: the environment)""")]
+    private static partial Regex DefaultItself();
 
     [Theory]
     [InlineData("akka.cluster.downing-provider-class", "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster")]
@@ -75,12 +96,6 @@ public sealed class ConfigurationFileTests
         Assert.Empty(unknown);
     }
 
-    private static string Raw(Config config, string key)
-    {
-        HoconValue value = config.GetValue(key);
-        return value.IsArray() ? "[" + string.Join(", ", value.GetStringList().Select(item => $"\"{item}\"")) + "]" : value.GetString();
-    }
-
     private static Config Parse(string file) => ConfigurationFactory.ParseString(Text(file));
 
     private static IEnumerable<string> Keys(string file, string root)
@@ -90,7 +105,7 @@ public sealed class ConfigurationFileTests
     }
 
     private static IEnumerable<string> Leaves(string path, HoconValue value) =>
-        value.IsObject() ? value.GetObject().Items.SelectMany(item => Leaves($"{path}.{item.Key}", item.Value)) : [path];
+        value.IsObject() ? value.GetObject().Items.SelectMany(item => Leaves($"{path}.{(item.Key.Contains('.', StringComparison.Ordinal) ? $"\"{item.Key}\"" : item.Key)}", item.Value)) : [path];
 
     private static string Text(string file)
     {
