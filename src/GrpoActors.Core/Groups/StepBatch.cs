@@ -50,6 +50,11 @@ public static class StepBatch
     public static (int Missing, int Round)? RefillDue(RunState run)
     {
         GroupPlan plan = run.PhasePlan!.Groups;
+        if (plan.RefillRounds == 0)
+        {
+            return null; // asked after every event: not worth a walk through all groups
+        }
+
         GroupState[] owned = [.. run.Groups.Values.Where(group => group.Step == run.Version.Steps)];
         int round = owned.Select(group => group.Round).DefaultIfEmpty(0).Max() + 1;
         int missing = plan.GroupsPerStep - owned.Count(group => group.Fate == GroupFate.Kept);
