@@ -61,7 +61,7 @@ public sealed partial class SystemdTests
     {
         try
         {
-            return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true });
+            return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, UseShellExecute = false });
         }
         catch (System.ComponentModel.Win32Exception)
         {
