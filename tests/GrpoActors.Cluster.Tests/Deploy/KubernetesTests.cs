@@ -33,7 +33,7 @@ public sealed class KubernetesTests
     {
         string[] roles = ["coordinator", "generator", "scorer", "trainer"];
         Assert.Equal(roles, Workloads.Select(workload => Arguments(workload).Single(argument => argument.StartsWith("--roles=", StringComparison.Ordinal))["--roles=".Length..]).Order());
-        Assert.Equal(roles, All.Where(o => o.Say("kind") == "PodDisruptionBudget").Select(budget => budget.Say("spec/selector/matchLabels/app.kubernetes.io/component")).Order());
+        Assert.Equal(roles, All.Where(o => o.Say("kind") == "PodDisruptionBudget").Select(budget => budget.Entries("spec/selector/matchLabels").Single(label => label.Key == "app.kubernetes.io/component").Value.ToString()).Order());
         Assert.All(Workloads, workload => Assert.Equal(
             workload.At("spec/selector/matchLabels")!.ToString(), workload.At("spec/template/metadata/labels")!.ToString()));
     }

@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using Akka.Persistence;
 using Akka.Persistence.Sql;
 using Xunit;
 
@@ -90,11 +91,19 @@ public sealed partial class ConfigurationFileTests
     public async Task Every_key_of_Akkas_that_is_set_is_one_of_Akkas_own()
     {
         using ActorSystem system = ActorSystem.Create("keys", """akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = cluster, remote.dot-netty.tcp { hostname = "127.0.0.1", port = 0 } }""");
-        Config akkas = system.Settings.Config.WithFallback(ClusterSingleton.DefaultConfig()).WithFallback(SqlPersistence.DefaultConfiguration);
-        string[] unknown = [.. Keys("reference.conf", "akka").Where(key => !key.StartsWith("akka.actor.serializ", StringComparison.Ordinal) && !akkas.HasPath(key))];
+        Config akkas = system.Settings.Config.WithFallback(ClusterSingleton.DefaultConfig()).WithFallback(SqlPersistence.DefaultConfiguration).WithFallback(Persistence.DefaultConfig());
+        string[] unknown = [.. Keys("reference.conf", "akka").Where(key => !key.StartsWith("akka.actor.serializ", StringComparison.Ordinal) && !Spellings(key).Any(akkas.HasPath))];
         await system.Terminate();
         Assert.Empty(unknown);
     }
+
+    /// <summary>Every phase may have a timeout, and every journal what Akka gives to those that say nothing.</summary>
+    private static string[] Spellings(string key) =>
+    [
+        key,
+        key.Replace("akka.persistence.journal.sql.", "akka.persistence.journal-plugin-fallback.", StringComparison.Ordinal),
+        key.StartsWith("akka.coordinated-shutdown.phases.", StringComparison.Ordinal) && key.EndsWith(".timeout", StringComparison.Ordinal) ? key[..^".timeout".Length] : key,
+    ];
 
     private static Config Parse(string file) => ConfigurationFactory.ParseString(Text(file));
 
