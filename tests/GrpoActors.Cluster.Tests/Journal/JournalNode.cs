@@ -20,7 +20,7 @@ internal sealed class JournalNode : IDisposable
         parent = system.ActorOf(Props.Create(() => new Parent(journal, probe)));
     }
 
-    public static Config Config(string? setting, string runFolder) => ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF }")
+    public static Config Config(string? setting, string runFolder) => ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
         .WithFallback(JournalHocon.Of(setting, runFolder))
         .WithFallback(ConfigurationFactory.FromResource("reference.conf", typeof(JournalHocon).Assembly))
         .WithFallback(SqlPersistence.DefaultConfiguration);
