@@ -26,7 +26,11 @@ internal sealed record ClusterLoad(
     /// <summary>The same work where every worker answers at once: what is left is the coordinator.</summary>
     public ClusterLoad CoordinatorAlone => this with
     {
-        SampleGroup = TimeSpan.Zero, ScoreGroup = TimeSpan.Zero, TrainGroup = TimeSpan.Zero, WeightsBytes = 0, Latency = TimeSpan.Zero,
+        SampleGroup = TimeSpan.Zero,
+        ScoreGroup = TimeSpan.Zero,
+        TrainGroup = TimeSpan.Zero,
+        WeightsBytes = 0,
+        Latency = TimeSpan.Zero,
     };
 
     public RunPlan Plan(OrderPlan order)
