@@ -24,7 +24,7 @@ internal sealed record ClusterLoad(
     public int TokensPerGroup => Completions * Tokens;
 
     /// <summary>The same work where every worker answers at once: what is left is the coordinator.</summary>
-    public ClusterLoad CoordinatorAlone => this with
+    public ClusterLoad CoordinatorAlone() => this with
     {
         SampleGroup = TimeSpan.Zero,
         ScoreGroup = TimeSpan.Zero,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Benchmarks.ClusterScaling;
@@ -8,7 +9,7 @@ namespace GrpoActors.Benchmarks.ClusterScaling;
 /// <summary><c>cluster-scaling</c>: tokens a second over generators, and which part of a cluster is full first.</summary>
 internal static class ClusterScalingCommand
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     /// <summary>The coordinator's limit is measured with so many generators that ask at once.</summary>
     private const int Crowd = 256;
@@ -52,7 +53,7 @@ internal static class ClusterScalingCommand
     {
         ClusterLoad load = Load(parsed);
         int scorers = parsed.GetValue(Scorers);
-        await SimulatedCluster.Run(load.CoordinatorAlone, new OrderPlan(OrderKind.Canonical, 1, 5), Crowd, scorers); // compiles the code
+        await SimulatedCluster.Run(load.CoordinatorAlone(), new OrderPlan(OrderKind.Canonical, 1, 5), Crowd, scorers); // compiles the code
         OrderScaling[] orders =
         [
             await Measure("canonical order, lag 0", load, new OrderPlan(OrderKind.Canonical, 0, 5), parsed.GetValue(Generators), scorers),
@@ -91,7 +92,7 @@ internal static class ClusterScalingCommand
             paces.Add(await SimulatedCluster.Run(load, order, generators, scorers));
         }
 
-        return new OrderScaling(name, load, scorers, paces, await SimulatedCluster.Run(load.CoordinatorAlone, order, Crowd, scorers));
+        return new OrderScaling(name, load, scorers, paces, await SimulatedCluster.Run(load.CoordinatorAlone(), order, Crowd, scorers));
     }
 
     private static Option<int> Number(string name, string description, int usual) => new(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => usual };
@@ -137,7 +138,7 @@ internal sealed record OrderScaling(string Order, ClusterLoad Load, int Scorers,
         CoordinatorTime spent = Alone.Spent;
         to.WriteLine();
         to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordinator alone passes {Alone.TokensPerSecond:#,##0} tokens/s; of a group's {Each(spent.Total)} ms, messages take {Each(spent.Receiving)}, stages and fold {Each(spent.Deciding)}, encoding and appending {Each(spent.Appending)} ({(double)spent.Appends / groups:0.00} appends a group)."));
-        to.WriteLine($"A generator gives {Text(GeneratorTokensPerSecond)} tokens/s. Full at so many generators: {string.Join(", ", SaturatedAt.Select(part => $"{part.Key} {Text(part.Value)}"))}.");
+        to.WriteLine($"A generator gives {Text(GeneratorTokensPerSecond)} tokens/s. Full at so many generators: {string.Join(", ", SaturatedAt.Select(part => $"{part.Key} {(double.IsFinite(part.Value) ? Text(part.Value) : "never")}"))}.");
         to.WriteLine();
 
         double Each(TimeSpan time) => Math.Round(time.TotalMilliseconds / groups, 3);
