@@ -1,5 +1,6 @@
 using System.Text.Json;
 using GrpoActors.Cli.Displays;
+using GrpoActors.Host.Reports;
 using GrpoActors.Core.Learning;
 using Spectre.Console;
 using Xunit;

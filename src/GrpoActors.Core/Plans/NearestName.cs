@@ -1,7 +1,7 @@
 namespace GrpoActors.Core.Plans;
 
 /// <summary>"Did you mean": the known name at the smallest edit distance.</summary>
-internal static class NearestName
+public static class NearestName
 {
     /// <summary>Null if nothing is near: more than a third of the letters, and more than one, would have to change.</summary>
     public static string? Of(string name, IEnumerable<string> known)

@@ -27,7 +27,7 @@ public static class RunComposition
             ?? throw new InvalidOperationException($"Reward {reward.Name} was checked, but cannot be made."))];
         IEngine engine = new CpuEngineProvider().Open(model.Spec, new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing));
         return new RunSetup(
-            plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights);
+            plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights, model.Spec);
     }
 
     private static PromptTable Rows(PhasePlan phase, ModelSourceFiles model, RowEncoder encoder) => DataFile.Read(

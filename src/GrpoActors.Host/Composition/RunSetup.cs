@@ -10,7 +10,7 @@ namespace GrpoActors.Host.Composition;
 /// <param name="StartingWeights">Version 0; made or read anew at each call.</param>
 public sealed record RunSetup(
     RunPlan Plan, Core.Digest Identity, IEngine Engine, ITokenizer Tokenizer, IReadOnlyList<PromptTable> Phases, PromptTable? HeldOut, RewardSet Rewards,
-    Func<PolicyWeights> StartingWeights) : IDisposable
+    Func<PolicyWeights> StartingWeights, ModelSpec Spec) : IDisposable
 {
     /// <summary>A scanner for each completion, or null where the plan has no stop strings.</summary>
     public Func<IStopScanner>? StopScanner(SamplingPlan plan) =>

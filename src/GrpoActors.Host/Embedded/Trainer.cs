@@ -16,10 +16,11 @@ namespace GrpoActors.Host.Embedded;
 /// Holds the weights that learn. Its effects run one after the other in the order they were decided, so a checkpoint or a publication of a version
 /// sees that version. Built from checkpoint and journal at every start.
 /// </summary>
-internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, WeightStore weights, Action<Command> post, ILogger log)
+/// <param name="standsIn">Another trainer was asked before this one: it says that it has been built, so that what that one was asked is asked again.</param>
+internal sealed class Trainer(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, WeightStore weights, Action<Command> post, ILogger log, bool standsIn = false)
 {
     private volatile Channel<Effect> mailbox = Channel.CreateUnbounded<Effect>();
-    private bool restarted;
+    private bool restarted = standsIn;
     private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: nothing but a rollback or a fresh start mends them
 
     public void Send(Effect effect) => mailbox.Writer.TryWrite(effect);

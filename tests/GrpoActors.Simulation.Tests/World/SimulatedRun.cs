@@ -67,7 +67,7 @@ internal sealed class SimulatedRun
         Disk.BeforeChange = DiskChanges;
         PromptTable[] tables = [.. Plan.Identity.Phases.Select(phase => Rows(phase.Data.Rows))];
         Setup = new RunSetup(
-            Plan, scenario.IdentityDigest, rig.Around(new FakeEngine(scenario.Diverges)), null!, tables, null, new RewardSet(Plan.Identity, [], null!), () => startingWeights);
+            Plan, scenario.IdentityDigest, rig.Around(new FakeEngine(scenario.Diverges)), null!, tables, null, new RewardSet(Plan.Identity, [], null!), () => startingWeights, null!);
         decider = new Decider(this);
         trainer = new Trainer(this);
         evaluator = new Evaluator(this);

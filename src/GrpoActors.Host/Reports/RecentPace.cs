@@ -1,9 +1,7 @@
-using GrpoActors.Host.Reports;
-
-namespace GrpoActors.Cli.Displays;
+namespace GrpoActors.Host.Reports;
 
 /// <summary>How fast the phase goes: means over its last steps.</summary>
-internal sealed class RecentPace
+public sealed class RecentPace
 {
     private const int StepsMax = 20;
     private readonly Queue<(long Tokens, TimeSpan Elapsed)> _steps = new();

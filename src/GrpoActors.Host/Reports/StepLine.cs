@@ -1,11 +1,10 @@
 using System.Globalization;
 using GrpoActors.Core.Learning;
-using GrpoActors.Host.Reports;
 
-namespace GrpoActors.Cli.Displays;
+namespace GrpoActors.Host.Reports;
 
 /// <summary>A step in one line; columns keep their places through a phase.</summary>
-internal static class StepLine
+public static class StepLine
 {
     /// <summary>sft: loss, gradient norm, learning rate. grpo: reward ± spread, share of groups without spread, KL, entropy, mean length, lag. Both: tokens/s, time to the phase's end.</summary>
     public static string Of(StepReport report, RecentPace pace)

@@ -1,12 +1,11 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Reports;
 
-namespace GrpoActors.Cli.Displays;
+namespace GrpoActors.Host.Reports;
 
 /// <summary>A run's result, for people and for scripts.</summary>
-internal static class ResultText
+public static class ResultText
 {
     /// <summary>The one JSON object that <c>grpo train --json</c> ends with on stdout.</summary>
     public static string Json(RunResult result) => new JsonObject

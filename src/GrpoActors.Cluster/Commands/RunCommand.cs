@@ -1,0 +1,114 @@
+using System.Collections;
+using System.CommandLine;
+using GrpoActors.Cluster.Nodes;
+using GrpoActors.Core.Plans;
+using GrpoActors.Host;
+using GrpoActors.Host.Reports;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Cluster.Commands;
+
+/// <summary><c>grpo-cluster run</c>.</summary>
+internal static class RunCommand
+{
+    private const string Description = """
+        Starts one node of a cluster that trains a run file, or goes on where the run's journal ends.
+
+        Every node is given the same run file, model and data. A node has one role or several: coordinator (decides, keeps the journal),
+        trainer (holds the weights that learn), generator (samples), scorer (rewards). Nodes may come and go while the run goes on.
+
+        Examples:
+          grpo-cluster run recipes/arithmetic.json
+              one process with all roles
+          grpo-cluster run recipes/arithmetic.json --name g2 --roles generator --port 0 --http-port 0 --seed 127.0.0.1:4053
+              one more generator for a cluster whose first node is at 127.0.0.1:4053
+        """;
+
+    public static Command Build(CancellationToken stop)
+    {
+        var command = new Command("run", Description.ReplaceLineEndings("\n"));
+        var file = new Argument<string>("RUNFILE") { Description = "A run file, such as recipes/arithmetic.json; the same on every node." };
+        var name = new Option<string?>("--name") { Description = "Of the node, unique in the cluster; by default its address.", HelpName = "NODE" };
+        var roles = new Option<string?>("--roles") { Description = "What the node does: coordinator,trainer,generator,scorer (default: all).", HelpName = "ROLES" };
+        var host = new Option<string?>("--host") { Description = "Address to listen at (default 127.0.0.1: this machine alone).", HelpName = "HOST" };
+        var advertised = new Option<string?>("--advertised-host") { Description = "How other nodes call this one; by default as --host, or the machine's name.", HelpName = "HOST" };
+        var port = new Option<int?>("--port") { Description = "TCP port for messages (default 4053; 0: any that is free).", HelpName = "PORT" };
+        var httpPort = new Option<int?>("--http-port") { Description = "TCP port for weights, health, metrics and status (default 4054; 0: any that is free).", HelpName = "PORT" };
+        var seed = new Option<string[]>("--seed") { Description = "A node to join through; may be repeated, the same list on every node. Default: this node, which begins a cluster.", HelpName = "HOST:PORT", DefaultValueFactory = _ => [] };
+        var folder = new Option<string?>("--folder") { Description = "This node's files; by default the run folder, or nodes/NAME in it where the node is no coordinator.", HelpName = "DIR" };
+        var config = new Option<string?>("--config") { Description = "HOCON file laid over the defaults (hocon/reference.conf states them all).", HelpName = "FILE" };
+        var set = new Option<string[]>("--set") { Description = "Set one setting of the run file; may be repeated.", HelpName = "KEY=VALUE", DefaultValueFactory = _ => [] };
+        var stay = new Option<bool>("--stay") { Description = "Go on serving /status and /metrics when the run is over." };
+        var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
+        var json = new Option<bool>("--json") { Description = "On the coordinator: end with the result as one JSON object on stdout." };
+        command.Add(file);
+        foreach (Option option in new Option[] { name, roles, host, advertised, port, httpPort, seed, folder, config, set, stay, acceptLostTail, json })
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(async parsed =>
+        {
+            NodeOptions options = NodeOptions.Of(new NodeOptions.Written(
+                parsed.GetRequiredValue(file), parsed.GetValue(name), parsed.GetValue(roles), parsed.GetValue(host), parsed.GetValue(advertised), parsed.GetValue(port), parsed.GetValue(httpPort),
+                parsed.GetValue(seed) ?? [], parsed.GetValue(folder), parsed.GetValue(config), Assignments(parsed.GetValue(set) ?? []), parsed.GetValue(stay), parsed.GetValue(acceptLostTail)));
+            return await Run(options, parsed.InvocationConfiguration.Output, parsed.GetValue(json), stop);
+        });
+        return command;
+    }
+
+    private static async Task<int> Run(NodeOptions options, TextWriter output, bool json, CancellationToken stop)
+    {
+        using ILoggerFactory logs = NodeLog.Factory(options.Config);
+        ILogger log = logs.CreateLogger(options.Name);
+        var settings = new GrpoRunSettings
+        {
+            Environment = [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(entry => KeyValuePair.Create((string)entry.Key, (string?)entry.Value ?? ""))],
+        };
+        var pace = new RecentPace();
+        await using ClusterNode node = await ClusterNode.OpenAsync(options, settings, Report, logs);
+        log.LogInformation("{Roles} at {Http}", string.Join(", ", options.Roles), node.Http);
+        switch (await node.RunAsync(stop))
+        {
+            case RunOutcome.Complete { Result: { } result }:
+                foreach (string line in json ? [ResultText.Json(result)] : ResultText.Lines(result))
+                {
+                    output.WriteLine(line);
+                }
+
+                return result.End is Core.Runs.RunEnd.Completed ? ExitCodes.Done : ExitCodes.Failure;
+            case RunOutcome.Failed failed:
+                throw new RunFailedException(failed.Reason);
+            case null:
+                stop.ThrowIfCancellationRequested();
+                return ExitCodes.Failure;
+            default:
+                return ExitCodes.Done;
+        }
+
+        void Report(StepReport report)
+        {
+            pace.Add(report);
+            if (report.Evaluation is not null)
+            {
+                log.LogInformation("{Evaluation}", StepLine.Evaluation(report));
+            }
+
+            log.LogInformation("{Step}", StepLine.Of(report, pace));
+        }
+    }
+
+    private static List<(string Key, string Value)> Assignments(string[] written)
+    {
+        var assignments = new List<(string, string)>();
+        foreach (string assignment in written)
+        {
+            int equals = assignment.IndexOf('=');
+            assignments.Add(equals > 0
+                ? (assignment[..equals].Trim(), assignment[(equals + 1)..])
+                : throw new ConfigException([new ConfigError("--set", $"is \"{assignment}\", which has no value.", "Write --set KEY=VALUE, for example --set phases.grpo.steps=3.")]));
+        }
+
+        return assignments;
+    }
+}
