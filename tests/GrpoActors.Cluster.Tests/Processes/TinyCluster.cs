@@ -1,0 +1,268 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using GrpoActors.Host;
+using GrpoActors.Host.Recorded;
+using GrpoActors.Host.Tests;
+using Xunit;
+
+namespace GrpoActors.Cluster.Tests.Processes;
+
+/// <summary>
+/// A cluster of real processes on the loopback interface that trains a policy of a thousand weights. Whoever is killed is started again at once by its keeper, as systemd or Kubernetes would.
+/// </summary>
+internal sealed class TinyCluster : IDisposable
+{
+    private const string RunFile = """
+        {
+          "model": {
+            "config": {
+              "model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "num_key_value_heads": 1, "head_dim": 4, "max_position_embeddings": 24, "tie_word_embeddings": true, "initializer_range": 0.3
+            },
+            "tokenizer": { "characters": "0123456789+=" }
+          },
+          "phases": [
+            { "name": "sft", "kind": "sft", "data": "worked.jsonl", "steps": 2, "examples_per_step": 4, "learning_rate": 1e-2 },
+            { "name": "grpo", "kind": "grpo", "data": "prompts.jsonl", "steps": 6, "groups_per_step": 4, "num_generations": 4, "max_completion_length": 6, "learning_rate": 1e-2 }
+          ],
+          "rewards": [ { "name": "answer", "kind": "exact_answer" }, { "name": "brief", "kind": "length", "weight": 0.5, "settings": { "target": 3 } } ],
+          "evaluation": { "data": "heldout.jsonl", "reward": "answer" },
+          "save_steps": 2, "threads": 1
+        }
+        """;
+
+    /// <summary>Deadlines of seconds: loopback loses nothing, and a test that waits for a busy machine's patience proves no more.</summary>
+    private const string Hurried = """
+        grpo {
+          coordinator { restarts-max = 50, lease { length = 3 s, renew-every = 500 ms } }
+          worker.ask-again-after = 300 ms
+          node { drain-max = 5 s, rejoin-after = 500 ms }
+        }
+        akka {
+          remote.retry-gate-closed-for = 200 ms
+          cluster {
+            seed-node-timeout = 2 s
+            retry-unsuccessful-join-after = 1 s
+            failure-detector { heartbeat-interval = 500 ms, acceptable-heartbeat-pause = 6 s }
+            split-brain-resolver.stable-after = 3 s
+            singleton.min-number-of-hand-over-retries = 5
+          }
+        }
+        """;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    private readonly TemporaryFolder folder = new();
+    private readonly List<Keeper> keepers = [];
+    private readonly string[] settings;
+    private readonly int[] ports;
+
+    /// <param name="settings">Of the run file, as for <c>--set</c>.</param>
+    public TinyCluster(params string[] settings)
+    {
+        this.settings = settings;
+        ports = FreePorts(2);
+        File.WriteAllLines(folder.File("worked.jsonl"), Problems(0, 12).Select(p => $$"""{"prompt":"{{p.Prompt}}","completion":"{{p.Answer}}"}"""));
+        File.WriteAllLines(folder.File("prompts.jsonl"), Problems(3, 17).Select(p => $$"""{"prompt":"{{p.Prompt}}","answer":"{{p.Answer}}"}"""));
+        File.WriteAllLines(folder.File("heldout.jsonl"), Problems(20, 5).Select(p => $$"""{"prompt":"{{p.Prompt}}","answer":"{{p.Answer}}"}"""));
+        File.WriteAllText(folder.File("tiny.json"), RunFile);
+        File.WriteAllText(folder.File("hurried.conf"), Hurried);
+    }
+
+    public IReadOnlyList<Keeper> Nodes => keepers;
+
+    private string RunFolder => folder.File("run");
+
+    /// <summary>The hashes of the same run in the embedded host.</summary>
+    public async Task<string> Embedded()
+    {
+        using GrpoRun run = GrpoRun.Open(folder.File("tiny.json"), new GrpoRunSettings
+        {
+            Overrides = [.. settings.Where(setting => !setting.StartsWith("journal=", StringComparison.Ordinal)).Select(Pair), ("run_dir", folder.File("embedded"))],
+        });
+        await foreach (var step in run.TrainAsync())
+        {
+            _ = step;
+        }
+
+        return $"{run.Result!.WeightsSha256} {run.Result.OptimizerSha256} {run.Result.LedgerSha256}";
+    }
+
+    /// <summary>The first two nodes are those that others join through.</summary>
+    public Keeper Start(string name, string roles)
+    {
+        int port = keepers.Count < ports.Length ? ports[keepers.Count] : 0;
+        string[] arguments =
+        [
+            "run", folder.File("tiny.json"), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", "0", "--json",
+            "--config", folder.File("hurried.conf"), .. ports.SelectMany(seed => new[] { "--seed", $"127.0.0.1:{seed}" }),
+            "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }),
+        ];
+        var keeper = new Keeper(name, arguments);
+        keepers.Add(keeper);
+        return keeper;
+    }
+
+    /// <summary>Hashes of the result, once every process has ended by itself.</summary>
+    public async Task<string> Finished()
+    {
+        string output = await keepers[0].Ended.WaitAsync(Patience);
+        JsonElement result = JsonDocument.Parse(output.Trim().Split('\n')[^1]).RootElement;
+        return $"{result.GetProperty("weightsSha256")} {result.GetProperty("optimizerSha256")} {result.GetProperty("ledgerSha256")}";
+    }
+
+    /// <summary>What the journal alone says is wrong.</summary>
+    public IReadOnlyList<string> Findings() => [.. RecordedRun.Open(RunFolder).Audit().Findings.Select(finding => finding.ToString()!)];
+
+    public string Logs() => string.Join("\n", keepers.Select(keeper => $"== {keeper.Name}\n{keeper.Log}"));
+
+    public void Dispose()
+    {
+        foreach (Keeper keeper in keepers)
+        {
+            keeper.Dispose();
+        }
+
+        folder.Dispose();
+    }
+
+    private static (string Key, string Value) Pair(string setting) => (setting[..setting.IndexOf('=', StringComparison.Ordinal)], setting[(setting.IndexOf('=', StringComparison.Ordinal) + 1)..]);
+
+    private static IEnumerable<(string Prompt, string Answer)> Problems(int first, int count) =>
+        Enumerable.Range(first, count).Select(i => ($"{i % 10}+{i * 7 % 10}=", $"{(i % 10) + (i * 7 % 10)}"));
+
+    private static int[] FreePorts(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+        foreach (TcpListener listener in listeners)
+        {
+            listener.Start();
+        }
+
+        int[] free = [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
+        foreach (TcpListener listener in listeners)
+        {
+            listener.Dispose();
+        }
+
+        return free;
+    }
+
+    /// <summary>One node's process and its successors: one that was killed is followed by another with the same arguments, one that ends by itself by none.</summary>
+    internal sealed class Keeper : IDisposable
+    {
+        private const int Killed = 128 + 9;
+        private readonly TaskCompletionSource<string> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly List<string> log = [];
+        private readonly string[] arguments;
+        private readonly Lock gate = new();
+        private Process process;
+        private bool over;
+
+        public Keeper(string name, string[] arguments)
+        {
+            Name = name;
+            this.arguments = arguments;
+            process = Launch();
+        }
+
+        public string Name { get; }
+
+        /// <summary>Standard output of the process that ended by itself.</summary>
+        public Task<string> Ended => ended.Task;
+
+        public int Kills { get; private set; }
+
+        public string Log
+        {
+            get
+            {
+                lock (log)
+                {
+                    return string.Join("\n", log);
+                }
+            }
+        }
+
+        /// <summary>SIGKILL; the keeper starts the node again.</summary>
+        /// <returns>False: it had ended.</returns>
+        public bool Kill()
+        {
+            lock (gate)
+            {
+                if (over || process.HasExited)
+                {
+                    return false;
+                }
+
+                process.Kill();
+                Kills++;
+                return true;
+            }
+        }
+
+        public void Dispose()
+        {
+            lock (gate)
+            {
+                over = true;
+                if (!process.HasExited)
+                {
+                    process.Kill();
+                }
+            }
+
+            ended.TrySetException(new InvalidOperationException($"{Name} was put away."));
+            _ = ended.Task.Exception;
+        }
+
+        private Process Launch()
+        {
+            var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+            start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "grpo-cluster.dll"));
+            foreach (string argument in arguments)
+            {
+                start.ArgumentList.Add(argument);
+            }
+
+            Process launched = Process.Start(start)!;
+            launched.StandardInput.Close();
+            launched.ErrorDataReceived += (_, line) =>
+            {
+                lock (log)
+                {
+                    log.Add(line.Data ?? "");
+                }
+            };
+            launched.BeginErrorReadLine();
+            _ = Watch(launched);
+            return launched;
+        }
+
+        private async Task Watch(Process watched)
+        {
+            string output = await watched.StandardOutput.ReadToEndAsync();
+            await watched.WaitForExitAsync();
+            lock (gate)
+            {
+                if (!over && watched.ExitCode == Killed)
+                {
+                    process = Launch();
+                    return;
+                }
+            }
+
+            if (watched.ExitCode == 0)
+            {
+                ended.TrySetResult(output);
+            }
+            else
+            {
+                ended.TrySetException(new InvalidOperationException($"{Name} ended with {watched.ExitCode}.\n{Log}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using GrpoActors.Host.Tests.Journal;
+using Xunit;
+
+namespace GrpoActors.Cluster.Tests.Processes;
+
+/// <summary>The same hashes as the embedded host, whatever the cluster looks like.</summary>
+public abstract class TopologyTests
+{
+    protected abstract string[] Journal { get; }
+
+    [ConformanceFact]
+    public Task One_process_with_all_roles_ends_with_the_hashes_of_grpo_train() => Same(cluster => cluster.Start("all", "coordinator,trainer,generator,scorer"));
+
+    [ConformanceFact]
+    public Task One_generator_in_a_process_of_its_own_changes_no_hash() => Apart(1);
+
+    [ConformanceFact]
+    public Task Four_generators_change_no_hash() => Apart(4);
+
+    private Task Apart(int generators) => Same(cluster =>
+    {
+        cluster.Start("c", "coordinator");
+        cluster.Start("t", "trainer");
+        cluster.Start("s", "scorer");
+        for (int i = 1; i <= generators; i++)
+        {
+            cluster.Start($"g{i}", "generator");
+        }
+    });
+
+    private async Task Same(Action<TinyCluster> start)
+    {
+        using var cluster = new TinyCluster(Journal);
+        string expected = await cluster.Embedded();
+        start(cluster);
+        Assert.Equal(expected, await cluster.Finished());
+        Assert.Empty(cluster.Findings());
+    }
+}
+
+public sealed class SqliteTopologyTests : TopologyTests
+{
+    protected override string[] Journal => [];
+}
+
+[RequiresPostgres]
+public sealed class PostgresTopologyTests(PostgresServer server) : TopologyTests, IClassFixture<PostgresServer>
+{
+    protected override string[] Journal => [$"journal={server.ConnectionString}"];
+}
