@@ -8,7 +8,7 @@ using GrpoActors.Formats.Journal;
 namespace GrpoActors.Cluster.Wire;
 
 /// <summary>The fields of the messages, as the journal writes those of its records: little-endian, end to end.</summary>
-/// <remarks>A kind's name carries its layout's version. A node reads the present version of each kind and the one before it; it writes the present one.</remarks>
+/// <remarks>A kind's name carries its layout's version. A new version is read one release before any release writes it, so that nodes of neighbouring releases understand each other.</remarks>
 internal static class WireFormat
 {
     private const int GroupBytes = EventRecord.GroupBytes, DigestBytes = Digest.ByteLength, TicketBytesMin = GroupBytes + 8 + 4 + 8;
