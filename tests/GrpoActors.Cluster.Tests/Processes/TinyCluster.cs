@@ -15,44 +15,6 @@ namespace GrpoActors.Cluster.Tests.Processes;
 /// </summary>
 internal sealed class TinyCluster : IDisposable
 {
-    private const string RunFile = """
-        {
-          "model": {
-            "config": {
-              "model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-              "num_key_value_heads": 1, "head_dim": 4, "max_position_embeddings": 24, "tie_word_embeddings": true, "initializer_range": 0.3
-            },
-            "tokenizer": { "characters": "0123456789+=" }
-          },
-          "phases": [
-            { "name": "sft", "kind": "sft", "data": "worked.jsonl", "steps": 2, "examples_per_step": 4, "learning_rate": 1e-2 },
-            { "name": "grpo", "kind": "grpo", "data": "prompts.jsonl", "steps": 6, "groups_per_step": 4, "num_generations": 4, "max_completion_length": 6, "learning_rate": 1e-2 }
-          ],
-          "rewards": [ { "name": "answer", "kind": "exact_answer" }, { "name": "brief", "kind": "length", "weight": 0.5, "settings": { "target": 3 } } ],
-          "evaluation": { "data": "heldout.jsonl", "reward": "answer" },
-          "save_steps": 2, "threads": 1
-        }
-        """;
-
-    /// <summary>Deadlines of seconds: loopback loses nothing, and a test that waits for a busy machine's patience proves no more.</summary>
-    private const string Hurried = """
-        grpo {
-          coordinator { restarts-max = 50, lease { length = 3 s, renew-every = 500 ms } }
-          worker.ask-again-after = 300 ms
-          node { drain-max = 5 s, rejoin-after = 500 ms }
-        }
-        akka {
-          remote.retry-gate-closed-for = 200 ms
-          cluster {
-            seed-node-timeout = 2 s
-            retry-unsuccessful-join-after = 1 s
-            failure-detector { heartbeat-interval = 500 ms, acceptable-heartbeat-pause = 6 s }
-            split-brain-resolver.stable-after = 3 s
-            singleton.min-number-of-hand-over-retries = 5
-          }
-        }
-        """;
-
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly TemporaryFolder folder = new();
@@ -65,11 +27,7 @@ internal sealed class TinyCluster : IDisposable
     {
         this.settings = settings;
         ports = FreePorts(2);
-        File.WriteAllLines(folder.File("worked.jsonl"), Problems(0, 12).Select(p => $$"""{"prompt":"{{p.Prompt}}","completion":"{{p.Answer}}"}"""));
-        File.WriteAllLines(folder.File("prompts.jsonl"), Problems(3, 17).Select(p => $$"""{"prompt":"{{p.Prompt}}","answer":"{{p.Answer}}"}"""));
-        File.WriteAllLines(folder.File("heldout.jsonl"), Problems(20, 5).Select(p => $$"""{"prompt":"{{p.Prompt}}","answer":"{{p.Answer}}"}"""));
-        File.WriteAllText(folder.File("tiny.json"), RunFile);
-        File.WriteAllText(folder.File("hurried.conf"), Hurried);
+        TinyRunFiles.Write(folder.Path);
     }
 
     public IReadOnlyList<Keeper> Nodes => keepers;
@@ -79,7 +37,7 @@ internal sealed class TinyCluster : IDisposable
     /// <summary>The hashes of the same run in the embedded host.</summary>
     public async Task<string> Embedded()
     {
-        using GrpoRun run = GrpoRun.Open(folder.File("tiny.json"), new GrpoRunSettings
+        using GrpoRun run = GrpoRun.Open(folder.File(TinyRunFiles.RunFile), new GrpoRunSettings
         {
             Overrides = [.. settings.Where(setting => !setting.StartsWith("journal=", StringComparison.Ordinal)).Select(Pair), ("run_dir", folder.File("embedded"))],
         });
@@ -97,8 +55,8 @@ internal sealed class TinyCluster : IDisposable
         int port = keepers.Count < ports.Length ? ports[keepers.Count] : 0;
         string[] arguments =
         [
-            "run", folder.File("tiny.json"), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", "0", "--json",
-            "--config", folder.File("hurried.conf"), .. ports.SelectMany(seed => new[] { "--seed", $"127.0.0.1:{seed}" }),
+            "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", "0", "--json",
+            "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany(seed => new[] { "--seed", $"127.0.0.1:{seed}" }),
             "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }),
         ];
         var keeper = new Keeper(name, arguments);
@@ -130,9 +88,6 @@ internal sealed class TinyCluster : IDisposable
     }
 
     private static (string Key, string Value) Pair(string setting) => (setting[..setting.IndexOf('=', StringComparison.Ordinal)], setting[(setting.IndexOf('=', StringComparison.Ordinal) + 1)..]);
-
-    private static IEnumerable<(string Prompt, string Answer)> Problems(int first, int count) =>
-        Enumerable.Range(first, count).Select(i => ($"{i % 10}+{i * 7 % 10}=", $"{(i % 10) + (i * 7 % 10)}"));
 
     private static int[] FreePorts(int count)
     {
