@@ -136,8 +136,12 @@ internal sealed class RunSupervisorActor : ReceiveActor, IWithTimers
             Child(() => new LearnerActor(run, services.Setup.Identity, operation), "learner"));
         generators = Child(() => new GeneratorNodesActor(services.Bulk, Share), "generators");
         scorers = Child(() => new ScorerNodesActor(services.Shelf), "scorers");
-        lease = Child(() => new TrainerLeaseActor(fence, services.LeaseDuration, services.Time), "trainer-lease");
+        long termsAfter = TermsAfter(fence);
+        lease = Child(() => new TrainerLeaseActor(termsAfter, services.LeaseDuration, services.Time), "trainer-lease");
     }
+
+    /// <summary>The fence alone would repeat: a coordinator that dies before its first append is followed by one with the same.</summary>
+    private static long TermsAfter(long fence) => (fence << 20) | ((long)Random.Shared.Next(1 << 10) << 10);
 
     private IActorRef Child<TActor>(System.Linq.Expressions.Expression<Func<TActor>> make, string name)
         where TActor : ActorBase => Context.ActorOf(Props.Create(make), $"{name}-{incarnation}");

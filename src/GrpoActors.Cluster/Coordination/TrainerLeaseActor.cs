@@ -16,7 +16,7 @@ internal sealed record CheckpointsHeld(string Name, IReadOnlyList<CheckpointHeld
 /// Who is the trainer, until when. A candidate asks with the time of its own clock; the lease that it is granted counts from then, so a grant that lay in a frozen process's socket is worth
 /// nothing when it wakes. The next candidate gets the lease when it was returned or has certainly run out.
 /// </summary>
-/// <remarks>vacant -> held(term) -> (kept ...) -> returned | run out -> vacant. A term never repeats, also over coordinators: it begins with the journal's fence.</remarks>
+/// <remarks>vacant -> held(term) -> (kept ...) -> returned | run out -> vacant. A term never repeats, also over coordinators: that is how a trainer notices a new one, which knows nothing of what the one before asked for.</remarks>
 internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
 {
     /// <summary>Clocks run at the same speed but for this share.</summary>
@@ -29,10 +29,11 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
     private long term;
     private Holder? holder;
 
+    /// <param name="termsAfter">The first grant's term is one above.</param>
     /// <param name="duration">Of a grant; candidates ask three times in it.</param>
-    public TrainerLeaseActor(long fence, TimeSpan duration, TimeProvider time)
+    public TrainerLeaseActor(long termsAfter, TimeSpan duration, TimeProvider time)
     {
-        term = fence << 16;
+        term = termsAfter;
         this.duration = duration;
         this.time = time;
         Receive<LeaseWanted>(Want);

@@ -29,6 +29,7 @@ internal sealed class TrainerActor : WorkerActor
     private CancellationTokenSource? work; // null: it stands by
     private volatile Trainer? trainer;
     private bool built;
+    private bool passedOver; // an order of the present term that came without the lease
 
     public TrainerActor(NodeServices node, string worker, IActorRef coordinator)
         : base(node, worker, coordinator)
@@ -50,9 +51,16 @@ internal sealed class TrainerActor : WorkerActor
         });
         Receive<TrainerOrder>(x =>
         {
-            if (x.Term == lease.Term && lease.Holds && built)
+            if (x.Term == lease.Term && built)
             {
-                CarryOut(x.Task);
+                if (lease.Holds)
+                {
+                    CarryOut(x.Task);
+                }
+                else
+                {
+                    passedOver = true; // it came while this process was frozen, say
+                }
             }
         });
         Receive<Drain>(_ => Sender.Tell(Drained.Instance)); // a step under way would be trained again by whoever comes next, to the same bits
@@ -96,9 +104,10 @@ internal sealed class TrainerActor : WorkerActor
             Log.LogInformation("This node is the trainer (term {Term})", granted.Term);
             Build();
         }
-        else if (!sameTerm && built)
+        else if (built && (!sameTerm || passedOver))
         {
-            Report(new TrainerNews.Restarted()); // a new coordinator: what the one before asked for, it asks again
+            passedOver = false;
+            Report(new TrainerNews.Restarted()); // what a coordinator before this one asked for, or this one when the lease had run out, is asked again
         }
     }
 

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using GrpoActors.Core.Runs;
 using GrpoActors.Host;
 using GrpoActors.Host.Recorded;
 using GrpoActors.Host.Tests;
@@ -21,16 +23,29 @@ internal sealed class TinyCluster : IDisposable
     private readonly List<Keeper> keepers = [];
     private readonly string[] settings;
     private readonly int[] ports;
+    private readonly TwoNetworks? networks;
+    private TaskCompletionSource stepped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int steps;
 
     /// <param name="settings">Of the run file, as for <c>--set</c>.</param>
     public TinyCluster(params string[] settings)
+        : this(null, settings)
     {
+    }
+
+    /// <param name="networks">Null: all nodes are on the loopback interface.</param>
+    public TinyCluster(TwoNetworks? networks, string[] settings)
+    {
+        this.networks = networks;
         this.settings = settings;
         ports = FreePorts(2);
         TinyRunFiles.Write(folder.Path);
     }
 
     public IReadOnlyList<Keeper> Nodes => keepers;
+
+    /// <summary>Steps that a coordinator has said are committed.</summary>
+    public int Steps => Volatile.Read(ref steps);
 
     private string RunFolder => folder.File("run");
 
@@ -49,20 +64,35 @@ internal sealed class TinyCluster : IDisposable
         return $"{run.Result!.WeightsSha256} {run.Result.OptimizerSha256} {run.Result.LedgerSha256}";
     }
 
-    /// <summary>The first two nodes are those that others join through.</summary>
-    public Keeper Start(string name, string roles)
+    /// <summary>The first two nodes are those that others join through: in two networks, one in each.</summary>
+    public Keeper Start(string name, string roles, int network = 0)
     {
         int port = keepers.Count < ports.Length ? ports[keepers.Count] : 0;
         string[] arguments =
         [
             "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", "0", "--json",
-            "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany(seed => new[] { "--seed", $"127.0.0.1:{seed}" }),
+            "--host", Address(network), "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
             "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }),
         ];
-        var keeper = new Keeper(name, arguments);
+        var keeper = new Keeper(name, networks?.Inside(network) ?? [], arguments, Said);
         keepers.Add(keeper);
         return keeper;
     }
+
+    /// <summary>Completes when the next step is committed, however long that takes.</summary>
+    public Task NextStep() => Volatile.Read(ref stepped).Task;
+
+    /// <summary>Completes when so many more steps are committed, or the run has ended.</summary>
+    public async Task MoreSteps(int count, Task finished)
+    {
+        for (int goal = Steps + count; Steps < goal && !finished.IsCompleted;)
+        {
+            await Task.WhenAny(NextStep(), finished).WaitAsync(Patience);
+        }
+    }
+
+    /// <summary>What the journal holds at this moment.</summary>
+    public IReadOnlyList<RunEvent> Events() => [.. RecordedRun.Open(RunFolder).Events().Select(e => e.Event)];
 
     /// <summary>Hashes of the result, once every process has ended by itself.</summary>
     public async Task<string> Finished()
@@ -85,6 +115,17 @@ internal sealed class TinyCluster : IDisposable
         }
 
         folder.Dispose();
+    }
+
+    private string Address(int network) => networks?.Address(network) ?? "127.0.0.1";
+
+    private void Said(string line)
+    {
+        if (line.Contains(" tok/s ", StringComparison.Ordinal))
+        {
+            Interlocked.Increment(ref steps);
+            Interlocked.Exchange(ref stepped, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+        }
     }
 
     private static (string Key, string Value) Pair(string setting) => (setting[..setting.IndexOf('=', StringComparison.Ordinal)], setting[(setting.IndexOf('=', StringComparison.Ordinal) + 1)..]);
@@ -112,15 +153,19 @@ internal sealed class TinyCluster : IDisposable
         private const int Killed = 128 + 9;
         private readonly TaskCompletionSource<string> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly List<string> log = [];
-        private readonly string[] arguments;
+        private readonly string[] command;
+        private readonly Action<string> said;
         private readonly Lock gate = new();
         private Process process;
         private bool over;
 
-        public Keeper(string name, string[] arguments)
+        /// <param name="inside">What the program is started through, if anything; it must become the program.</param>
+        /// <param name="said">Told each line of the log.</param>
+        public Keeper(string name, string[] inside, string[] arguments, Action<string> said)
         {
             Name = name;
-            this.arguments = arguments;
+            command = [.. inside, "dotnet", Path.Combine(AppContext.BaseDirectory, "grpo-cluster.dll"), .. arguments];
+            this.said = said;
             process = Launch();
         }
 
@@ -159,6 +204,15 @@ internal sealed class TinyCluster : IDisposable
             }
         }
 
+        /// <summary>Stops the process where it is (SIGSTOP).</summary>
+        public void Freeze() => Send(19);
+
+        /// <summary>Lets it go on (SIGCONT).</summary>
+        public void Thaw() => Send(18);
+
+        /// <summary>Asks it to drain and end (SIGTERM); nobody starts it again.</summary>
+        public void Terminate() => Send(15);
+
         public void Dispose()
         {
             lock (gate)
@@ -176,9 +230,9 @@ internal sealed class TinyCluster : IDisposable
 
         private Process Launch()
         {
-            var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-            start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "grpo-cluster.dll"));
-            foreach (string argument in arguments)
+            var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+            start.Environment["GRPO_CLUSTER_SECRET"] = "what the nodes of a test share";
+            foreach (string argument in command[1..])
             {
                 start.ArgumentList.Add(argument);
             }
@@ -191,10 +245,27 @@ internal sealed class TinyCluster : IDisposable
                 {
                     log.Add(line.Data ?? "");
                 }
+
+                said(line.Data ?? "");
             };
             launched.BeginErrorReadLine();
             _ = Watch(launched);
             return launched;
+        }
+
+        [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+        private static extern int SendSignal(int process, int signal);
+
+        private void Send(int signal)
+        {
+            lock (gate)
+            {
+                if (!process.HasExited)
+                {
+                    _ = SendSignal(process.Id, signal);
+                }
+            }
         }
 
         private async Task Watch(Process watched)
