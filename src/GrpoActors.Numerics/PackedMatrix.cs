@@ -96,6 +96,19 @@ public sealed unsafe class PackedMatrix : IDisposable
         }
     }
 
+    /// <summary>The weights of one output as they were packed for <see cref="PackedFor.Forward"/>: a tied embedding needs no copy beside the head.</summary>
+    /// <param name="output">0 .. E - 1.</param>
+    /// <param name="w_D">Written.</param>
+    public void CopyRow(int output, Span<float> w_D)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(output);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(output, Outputs);
+        Shapes.Equal(w_D.Length, Inputs, nameof(w_D));
+        float* column = ForwardPanel(output & ~(GemmTile.Columns - 1), out int width) + (output & (GemmTile.Columns - 1));
+        for (int d = 0; d < w_D.Length; d++)
+            w_D[d] = column[(nint)d * width];
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -16,5 +16,6 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     LoadingCommand.Build(),
     TokenizeCommand.Build(),
     ClusterScalingCommand.Build(),
+    MemoryCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using GrpoActors.Core.Plans;
+using GrpoActors.Engine.Measurement;
 using GrpoActors.Host;
+using GrpoActors.Host.Composition;
 
 namespace GrpoActors.Cli.Commands;
 
@@ -55,11 +57,36 @@ internal static class ConfigCommands
         return ExitCodes.Done;
     }
 
-    public static void Show(TextWriter data, PlanResult result, bool json)
+    public static void Show(TextWriter data, PlanResult result, bool json) => Show(data, result, json, memory: null);
+
+    /// <summary>The settings, and what memory a run of them takes at its peak.</summary>
+    /// <exception cref="ConfigException">A data row is too long or cannot be encoded.</exception>
+    public static void ShowWithMemory(TextWriter data, PlanResult result, bool json)
+    {
+        MemoryUse? memory = result.Plan is { } plan ? RunComposition.Memory(plan) : null;
+        Show(data, result, json, memory);
+        if (memory is null || json)
+        {
+            return;
+        }
+
+        data.WriteLine($"\n# Memory, MB: {Megabytes(memory.PeakBytes)} resident at the peak, if completions are as long as they may be");
+        data.WriteLine($"{"while sampling",15}{"while training",15}");
+        foreach (MemoryPart part in memory.Parts)
+        {
+            data.WriteLine($"{Megabytes(part.SamplingBytes),15}{Megabytes(part.TrainingBytes),15}  {part.What}");
+        }
+
+        data.WriteLine($"{Megabytes(memory.SamplingBytes),15}{Megabytes(memory.TrainingBytes),15}  together");
+    }
+
+    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("#,##0", System.Globalization.CultureInfo.InvariantCulture);
+
+    private static void Show(TextWriter data, PlanResult result, bool json, MemoryUse? memory)
     {
         if (json)
         {
-            data.WriteLine(Json(result, withValues: true));
+            data.WriteLine(Json(result, withValues: true, memory));
             return;
         }
 
@@ -92,7 +119,7 @@ internal static class ConfigCommands
         }
     }
 
-    private static string Json(PlanResult result, bool withValues)
+    private static string Json(PlanResult result, bool withValues, MemoryUse? memory = null)
     {
         var root = new JsonObject
         {
@@ -113,6 +140,16 @@ internal static class ConfigCommands
                     ["part"] = value.Part == SettingPart.Identity ? "identity" : "operation",
                 }),
             ]);
+        }
+
+        if (memory is not null)
+        {
+            root["memory"] = new JsonObject
+            {
+                ["peakBytes"] = memory.PeakBytes,
+                ["parts"] = new JsonArray(
+                    [.. memory.Parts.Select(part => new JsonObject { ["what"] = part.What, ["samplingBytes"] = part.SamplingBytes, ["trainingBytes"] = part.TrainingBytes })]),
+            };
         }
 
         return root.ToJsonString(Indented);

@@ -25,7 +25,7 @@ internal static class TrainCommand
         var arguments = new RunFileArguments();
         var fresh = new Option<bool>("--fresh") { Description = "Set an old run folder of this name aside and begin anew." };
         var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Check everything, print every setting with its source, start nothing." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Check everything, print every setting with its source and the memory that the run will take, start nothing." };
         var json = new Option<bool>("--json") { Description = "End with the result as one JSON object on stdout." };
         arguments.AddTo(command);
         foreach (Option option in new Option[] { fresh, acceptLostTail, dryRun, json })
@@ -45,7 +45,7 @@ internal static class TrainCommand
             };
             TextWriter data = parsed.InvocationConfiguration.Output;
             return parsed.GetValue(dryRun)
-                ? ConfigCommands.Report(parsed, GrpoRun.Check(arguments.File(parsed), settings), ConfigCommands.Show, parsed.GetValue(json))
+                ? ConfigCommands.Report(parsed, GrpoRun.Check(arguments.File(parsed), settings), ConfigCommands.ShowWithMemory, parsed.GetValue(json))
                 : await Train(arguments.File(parsed), settings, display, parsed.InvocationConfiguration, parsed.GetValue(json), signals.Stop);
         });
         return command;

@@ -272,6 +272,10 @@ public static class Milestones
         long first = run.Version.Steps == run.WindowStep ? run.WindowStep : run.Version.Steps + run.Plan.Order.Lag;
         return first < run.PhaseEnd;
     }
+
+    /// <summary>While a step trains: nobody samples by the version that it starts from, nor ever will. So on policy, in canonical order, once what is due at the version is done.</summary>
+    public static bool PresentVersionIsSpent(RunState run) =>
+        run.Plan.Order is { Kind: OrderKind.Canonical, Lag: 0 } && !EvaluationDue(run) && run.Groups.Values.All(group => group.Fate != GroupFate.Open);
 }
 
 /// <summary>What a crash may forget.</summary>

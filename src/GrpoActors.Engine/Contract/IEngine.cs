@@ -37,8 +37,11 @@ public interface IEngine : IDisposable
 /// <summary>Draws completions. A ticket and a seed give the same tokens whatever else is sampled beside it.</summary>
 public interface ISampler : IDisposable
 {
-    /// <summary>Makes these the weights that the next calls sample with; cheap if they are so already. The weights must not change while they are loaded.</summary>
+    /// <summary>Makes these the weights that the next calls sample with; cheap if they are so already. They are copied: nobody reads them once the call is over.</summary>
     void Load(PolicyWeights weights);
+
+    /// <summary>Gives back the memory of the loaded weights, and what sampling took beside it; sampling again needs <see cref="Load"/>.</summary>
+    void Unload();
 
     /// <summary>Samples all prompts together: each prompt is prefilled once, its completions decoded side by side.</summary>
     /// <param name="progress">Called now and then with the number of tokens drawn so far.</param>
@@ -97,7 +100,7 @@ public interface ITrainer : IDisposable
     /// <param name="share">In (0, 1]; 1 copies.</param>
     void MixReference(double share);
 
-    /// <summary>A copy of the present weights that does not change.</summary>
+    /// <summary>The present weights as they are now, whatever is learned later: no copy until the next change finds <see cref="PolicyWeights.Memory"/> not yet disposed. What only a step needs is given back where it is large.</summary>
     PolicyWeights Publish(PolicyVersion version, Digest policy);
 
     /// <summary>Everything that training mutates, by the names that checkpoints and hashes use: weights, <c>name.m</c>, <c>name.v</c>; and the kept reference. Views, not copies: good until the next call that changes it.</summary>

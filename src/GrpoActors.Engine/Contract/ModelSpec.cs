@@ -20,4 +20,8 @@ public sealed record RopeSpec(double Theta, string? Scaling = null, double Facto
 /// <summary>Weights of one version; they do not change.</summary>
 /// <param name="Policy">The digest that completions sampled with them carry.</param>
 /// <param name="Tensors">In ordinal order of names.</param>
-public sealed record PolicyWeights(PolicyVersion Version, Digest Policy, IReadOnlyList<NamedTensor> Tensors);
+/// <param name="Memory">
+/// To be disposed once nobody will read the tensors again: then their memory is given back, or written over by the trainer that published them.
+/// Whoever never disposes it keeps them unchanged for ever. Null: they are nobody else's.
+/// </param>
+public sealed record PolicyWeights(PolicyVersion Version, Digest Policy, IReadOnlyList<NamedTensor> Tensors, IDisposable? Memory = null);

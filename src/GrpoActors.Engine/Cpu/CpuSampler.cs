@@ -8,15 +8,16 @@ namespace GrpoActors.Engine.Cpu;
 internal sealed class CpuSampler : ISampler
 {
     /// <summary>Keys and values that one wave of prompts may take, all layers together, unless a single prompt needs more: 1 GiB.</summary>
-    private const long CacheFloatsMax = 1L << 28;
+    public const long CacheFloatsMax = 1L << 28;
 
-    private const int WaveRowsMax = 2048;
+    public const int WaveRowsMax = 2048;
 
     private readonly ModelLayout _layout;
     private readonly ThreadTeam _team;
     private readonly Layers _layers;
-    private readonly PackedPolicy _packed;
-    private readonly Decoder _decoder;
+    private readonly int _prefillTokens;
+    private PackedPolicy? _packed; // these three are there or not together, so that a sampler which waits takes no memory
+    private Decoder? _decoder;
     private PolicyWeights? _loaded;
 
     public CpuSampler(ModelLayout layout, RotaryTables rotary, EngineOptions options)
@@ -24,8 +25,7 @@ internal sealed class CpuSampler : ISampler
         _layout = layout;
         _team = new ThreadTeam(options.Threads);
         _layers = new Layers(layout.Spec, _team, rotary);
-        _packed = new PackedPolicy(layout, PackedFor.Forward);
-        _decoder = new Decoder(layout.Spec, _layers, _packed, options.MicroBatchTokens);
+        _prefillTokens = options.MicroBatchTokens;
     }
 
     public void Load(PolicyWeights weights)
@@ -34,14 +34,24 @@ internal sealed class CpuSampler : ISampler
         {
             NamedTensors tensors = new(_layout, weights.Tensors);
             _loaded = null;
+            _packed ??= new PackedPolicy(_layout, PackedFor.Forward);
+            _decoder ??= new Decoder(_layout.Spec, _layers, _packed, _prefillTokens);
             _packed.Load(tensor => tensors[tensor], _team);
             _loaded = weights;
         }
     }
 
+    public void Unload()
+    {
+        _loaded = null;
+        _decoder?.Dispose();
+        _packed?.Dispose();
+        (_decoder, _packed) = (null, null);
+    }
+
     public IReadOnlyList<Completion[]> Sample(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings, Action<long>? progress, CancellationToken cancellation)
     {
-        if (_loaded is null)
+        if (_loaded is null || _decoder is null)
         {
             throw new InvalidOperationException("No weights were loaded.");
         }
@@ -63,8 +73,7 @@ internal sealed class CpuSampler : ISampler
 
     public void Dispose()
     {
-        _decoder.Dispose();
-        _packed.Dispose();
+        Unload();
         _layers.Dispose();
         _team.Dispose();
     }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Models;
@@ -13,13 +12,20 @@ internal sealed class CpuTrainer : ITrainer
     /// <summary>What PyTorch's clip_grad_norm_ adds to the norm before it divides.</summary>
     private const double ClipEpsilon = 1e-6;
 
+    /// <summary>What only a step needs is given back between steps if it takes this much: taking smaller memory anew costs more than it is worth.</summary>
+    private const long GivenBackBytesMin = 64 << 20;
+
     private readonly ModelLayout _layout;
     private readonly ThreadTeam _team;
     private readonly Layers _layers;
     private readonly TransformerPass _pass;
-    private readonly ParameterSet _weights, _gradient, _firstMoment, _secondMoment;
-    private readonly float[] _tiedHeadGradient;
+    private readonly ParameterSet _firstMoment, _secondMoment;
     private readonly PackedPolicy _packed;
+    private readonly byte[] _laneHashes;
+    private ParameterSet _weights;
+    private ParameterSet? _gradient; // null: all zeros
+    private NativeFloats? _tiedHeadGradient; // likewise
+    private bool _accumulates; // something was added to the gradient since the last update
     private ParameterSet? _reference;
     private PackedPolicy? _packedReference;
     private long _optimizerSteps;
@@ -29,10 +35,9 @@ internal sealed class CpuTrainer : ITrainer
         _layout = layout;
         _weights = new ParameterSet(layout);
         _weights.CopyFrom(weights.Tensors);
-        _gradient = new ParameterSet(layout);
         _firstMoment = new ParameterSet(layout);
         _secondMoment = new ParameterSet(layout);
-        _tiedHeadGradient = layout.Spec.TiedHead ? new float[layout.Head.Length] : [];
+        _laneHashes = new byte[layout.Tensors.Count * sizeof(ulong)];
         _team = new ThreadTeam(options.Threads);
         _layers = new Layers(layout.Spec, _team, rotary);
         _pass = new TransformerPass(layout.Spec, _layers, options.GradientCheckpointing);
@@ -46,10 +51,12 @@ internal sealed class CpuTrainer : ITrainer
     internal IReadOnlyList<NamedTensor> Gradient()
     {
         FoldTiedHead();
-        return _gradient.Copy().Named();
+        return GradientSet.Copy().Named();
     }
 
-    private Span<float> HeadGradient => _layout.Spec.TiedHead ? _tiedHeadGradient : _gradient[_layout.Head];
+    private ParameterSet GradientSet => _gradient ??= new ParameterSet(_layout);
+
+    private Span<float> HeadGradient => _layout.Spec.TiedHead ? (_tiedHeadGradient ??= new NativeFloats(_layout.Head.Length)).Span : GradientSet[_layout.Head];
 
     public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores) => _pass.Forward(_packed, batch, temperature, keepForBackward, scores);
 
@@ -59,15 +66,20 @@ internal sealed class CpuTrainer : ITrainer
         _pass.Forward(reference, batch, temperature, keep: false, scores);
     }
 
-    public void Backward(ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy) => _pass.Backward(_packed, dLogProb, dEntropy, _gradient, HeadGradient);
+    public void Backward(ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy)
+    {
+        _accumulates = true;
+        _pass.Backward(_packed, dLogProb, dEntropy, GradientSet, HeadGradient);
+    }
 
     public UpdateResult Update(OptimizerPlan optimizer, double learningRate)
     {
         FoldTiedHead();
+        ParameterSet gradient = GradientSet;
         double squares = 0;
-        foreach (TensorLayout tensor in _layout.Tensors)
+        for (int i = 0; i < _layout.Tensors.Count; i++)
         {
-            squares += Lanes.SumOfSquares(_gradient[tensor], _team);
+            squares += Lanes.SumOfSquares(gradient[_layout.Tensors[i]], _team);
         }
 
         double norm = Math.Sqrt(squares);
@@ -77,16 +89,18 @@ internal sealed class CpuTrainer : ITrainer
         }
 
         float clip = optimizer.MaxGradNorm > 0 ? (float)Math.Min(1, optimizer.MaxGradNorm / (norm + ClipEpsilon)) : 1;
-        Digest digest = Step(optimizer, learningRate, clip);
-        Array.Clear(_gradient.Values);
+        OwnWeightsAlone(keepsValues: true);
+        Digest digest = Step(optimizer, learningRate, clip, gradient);
+        gradient.Values.Clear();
+        _accumulates = false;
         _packed.Lend(_weights);
         return new UpdateResult(norm, digest);
     }
 
     public void ResetOptimizer()
     {
-        Array.Clear(_firstMoment.Values);
-        Array.Clear(_secondMoment.Values);
+        _firstMoment.Values.Clear();
+        _secondMoment.Values.Clear();
         _optimizerSteps = 0;
     }
 
@@ -96,28 +110,33 @@ internal sealed class CpuTrainer : ITrainer
     {
         ParameterSet reference = _reference ?? throw new InvalidOperationException("No reference policy was kept.");
         float towards = (float)share, stays = (float)(1 - share);
-        var mixed = new ParameterSet(_layout);
-        for (int i = 0; i < mixed.Values.Length; i++)
+        ReadOnlySpan<float> present = _weights.Values;
+        Span<float> mixed = reference.Values;
+        for (int i = 0; i < mixed.Length; i++)
         {
-            mixed.Values[i] = (towards * _weights.Values[i]) + (stays * reference.Values[i]); // two roundings of products and one of the sum, whatever the machine
+            mixed[i] = (towards * present[i]) + (stays * mixed[i]); // two roundings of products and one of the sum, whatever the machine
         }
 
-        SetReference(mixed);
+        _packedReference!.Lend(reference);
     }
 
-    public PolicyWeights Publish(PolicyVersion version, Digest policy) => new(version, policy, _weights.Copy().Named());
+    public PolicyWeights Publish(PolicyVersion version, Digest policy)
+    {
+        GiveBack();
+        return new PolicyWeights(version, policy, _weights.Named(), _weights.Hold());
+    }
 
     public TrainerState Capture() => new(
         _weights.Named(), Moments(_firstMoment, _secondMoment), _optimizerSteps, _reference?.Named());
 
     public void Restore(TrainerState state)
     {
+        OwnWeightsAlone(keepsValues: false);
         _weights.CopyFrom(state.Weights);
         _firstMoment.CopyFrom(Unsuffixed(state.Moments, ".m"));
         _secondMoment.CopyFrom(Unsuffixed(state.Moments, ".v"));
         _optimizerSteps = state.OptimizerSteps;
-        Array.Clear(_gradient.Values);
-        Array.Clear(_tiedHeadGradient);
+        DropGradient();
         _packed.Lend(_weights);
         if (state.Reference is null)
         {
@@ -136,8 +155,45 @@ internal sealed class CpuTrainer : ITrainer
         _pass.Dispose();
         _layers.Dispose();
         _packed.Dispose();
-        _packedReference?.Dispose();
+        SetReference(null);
+        DropGradient();
+        _weights.Dispose();
+        _firstMoment.Dispose();
+        _secondMoment.Dispose();
         _team.Dispose();
+    }
+
+    /// <summary>Weights that somebody reads are left to their readers: from here on they are a copy.</summary>
+    private void OwnWeightsAlone(bool keepsValues)
+    {
+        if (_weights.IsRead)
+        {
+            ParameterSet read = _weights;
+            _weights = keepsValues ? read.Copy() : new ParameterSet(_layout);
+            read.Dispose();
+        }
+    }
+
+    /// <summary>Between steps nobody needs activations, nor a gradient of zeros.</summary>
+    private void GiveBack()
+    {
+        if (_pass.Bytes + (long)(_gradient is null ? 0 : _layout.BufferLength) * sizeof(float) < GivenBackBytesMin)
+        {
+            return;
+        }
+
+        _pass.Release();
+        if (!_accumulates)
+        {
+            DropGradient();
+        }
+    }
+
+    private void DropGradient()
+    {
+        _gradient?.Dispose();
+        _tiedHeadGradient?.Dispose();
+        (_gradient, _tiedHeadGradient, _accumulates) = (null, null, false);
     }
 
     private static List<NamedTensor> Moments(ParameterSet first, ParameterSet second)
@@ -149,34 +205,31 @@ internal sealed class CpuTrainer : ITrainer
     /// <summary>A tied head's gradient is summed apart, as one chain over the tokens like any other, and joins the embedding's at the end.</summary>
     private void FoldTiedHead()
     {
-        if (_layout.Spec.TiedHead)
+        if (_tiedHeadGradient is { } head)
         {
-            Residual.Add(_gradient[_layout.Embedding], _tiedHeadGradient, _team);
-            Array.Clear(_tiedHeadGradient);
+            Residual.Add(GradientSet[_layout.Embedding], head.Span, _team);
+            head.Span.Clear();
         }
     }
 
-    private Digest Step(OptimizerPlan optimizer, double learningRate, float clip)
+    private Digest Step(OptimizerPlan optimizer, double learningRate, float clip, ParameterSet gradient)
     {
         _optimizerSteps++;
-        using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Span<byte> lane = stackalloc byte[sizeof(ulong)];
-        foreach (TensorLayout tensor in _layout.Tensors)
+        for (int i = 0; i < _layout.Tensors.Count; i++)
         {
+            TensorLayout tensor = _layout.Tensors[i];
             AdamWUpdate update = AdamWUpdate.At(
                 _optimizerSteps, learningRate, optimizer.Beta1, optimizer.Beta2, optimizer.Epsilon, tensor.Decays ? optimizer.WeightDecay : 0, clip);
-            ulong hash = AdamW.Step(_weights[tensor], _gradient[tensor], _firstMoment[tensor], _secondMoment[tensor], update, _team);
-            BinaryPrimitives.WriteUInt64LittleEndian(lane, hash);
-            sha.AppendData(lane);
+            ulong hash = AdamW.Step(_weights[tensor], gradient[tensor], _firstMoment[tensor], _secondMoment[tensor], update, _team);
+            BinaryPrimitives.WriteUInt64LittleEndian(_laneHashes.AsSpan(i * sizeof(ulong)), hash);
         }
 
-        Span<byte> hashed = stackalloc byte[Digest.ByteLength];
-        sha.GetHashAndReset(hashed);
-        return Digest.FromBytes(hashed);
+        return Digest.Of(_laneHashes);
     }
 
     private void SetReference(ParameterSet? reference)
     {
+        _reference?.Dispose();
         _reference = reference;
         if (reference is null)
         {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Generation;
+using GrpoActors.Engine.Measurement;
 using GrpoActors.Engine.Sampling;
 using GrpoActors.Engine.Training;
 using GrpoActors.Numerics;
@@ -48,6 +49,18 @@ internal sealed class Decoder : IDisposable
     /// <summary>Floats of one layer's cache that a prompt and its completions take.</summary>
     public static long CacheFloatsOf(AttentionShape shape, SamplePrompt prompt, int lengthMax)
         => shape.SegmentFloats(0, prompt.Tokens.Length) + prompt.Indices.Count * shape.SegmentFloats(prompt.Tokens.Length, lengthMax);
+
+    /// <summary>Memory that one call takes: keys and values, and what the rows of a layer and their logits take; the prefill's rows where they are more.</summary>
+    public static long BytesOf(ModelSpec spec, SampleShape shape, int prefillTokens)
+    {
+        var attention = new AttentionShape(spec.Heads, spec.KeyValueHeads, spec.HeadDim);
+        long ofPrompt = spec.Layers * (attention.SegmentFloats(0, shape.PromptTokens) + shape.Completions * attention.SegmentFloats(shape.PromptTokens, shape.CompletionTokens));
+        long prompts = Math.Clamp(Math.Min(CpuSampler.CacheFloatsMax / Math.Max(1, ofPrompt), CpuSampler.WaveRowsMax / shape.Completions), 1, shape.Prompts);
+        long rows = prompts * shape.Completions, prefilled = Math.Min(Math.Max(prefillTokens, shape.PromptTokens), prompts * shape.PromptTokens);
+        long q = (long)spec.Heads * spec.HeadDim, kv = (long)spec.KeyValueHeads * spec.HeadDim;
+        long row = 3L * spec.HiddenSize + q + 2 * kv + (spec.QkNorm ? q + kv : 0) + q + spec.Heads + 3L * spec.IntermediateSize;
+        return sizeof(float) * (prompts * ofPrompt + Math.Max(rows, prefilled) * row + Math.Min(rows, Math.Max(1, LogitFloatsMax / spec.VocabularySize)) * spec.VocabularySize + 2 * rows * shape.CompletionTokens);
+    }
 
     public IReadOnlyList<Completion[]> Sample(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings, Action<long>? progress, CancellationToken cancellation)
     {
@@ -167,7 +180,7 @@ internal sealed class Decoder : IDisposable
         _offsets[count] = tokens;
         ReadOnlySpan<int> offsets = _offsets.AsSpan(0, count + 1);
         Span<float> x_TD = _stream.AtLeast(tokens, d), attended_TQ = _attended.AtLeast(tokens, _layers.Q);
-        Embedding.Forward(_packed.Embedding_VD.Span, d, _tokens.AsSpan(0, tokens), x_TD);
+        _packed.Embed(_tokens.AsSpan(0, tokens), x_TD);
         for (int layer = 0; layer < _packed.Layers.Count; layer++)
         {
             Span<float> qkv_TE = QueriesKeysValues(layer, x_TD, tokens), k_TE = qkv_TE[_layers.Q..], v_TE = k_TE[_layers.Kv..];
@@ -273,7 +286,7 @@ internal sealed class Decoder : IDisposable
 
         ReadOnlySpan<KvRow> kvRows = _kvRows.AsSpan(0, open);
         Span<float> x_MD = _stream.AtLeast(open, d), attended_MQ = _attended.AtLeast(open, _layers.Q);
-        Embedding.Forward(_packed.Embedding_VD.Span, d, _tokens.AsSpan(0, open), x_MD);
+        _packed.Embed(_tokens.AsSpan(0, open), x_MD);
         for (int layer = 0; layer < _packed.Layers.Count; layer++)
         {
             Span<float> qkv_ME = QueriesKeysValues(layer, x_MD, open), cache = CacheOf(layer);

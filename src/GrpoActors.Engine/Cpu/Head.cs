@@ -17,6 +17,25 @@ internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team
 
     private int Chunks => (_rows + ChunkRows - 1) / ChunkRows;
 
+    /// <summary>Memory held.</summary>
+    public long Bytes => Buffers.Sum(buffer => buffer.Bytes);
+
+    private IEnumerable<FloatBuffer> Buffers => [_stream, _normed, _invRms, _logits, _dNormed, _dStream];
+
+    /// <summary>Memory that forward and backward take: four streams of the scored rows, and a chunk of logits.</summary>
+    public static long BytesOf(ModelSpec spec, long scored)
+        => sizeof(float) * (scored * (4L * spec.HiddenSize + 1) + Math.Min(scored, Math.Max(1, ChunkFloats / spec.VocabularySize)) * spec.VocabularySize);
+
+    /// <summary>Gives the memory back; nothing of the last forward pass is left.</summary>
+    public void Release()
+    {
+        _chunkHeld = -1;
+        foreach (FloatBuffer buffer in Buffers)
+        {
+            buffer.Release();
+        }
+    }
+
     /// <summary>Log-probs and entropies of the targets.</summary>
     /// <param name="stream_TD">Residual stream after the last layer.</param>
     /// <param name="scoredRow_S">Rows of it that predict the targets.</param>
@@ -73,7 +92,7 @@ internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team
 
     public void Dispose()
     {
-        foreach (FloatBuffer buffer in new[] { _stream, _normed, _invRms, _logits, _dNormed, _dStream })
+        foreach (FloatBuffer buffer in Buffers)
         {
             buffer.Dispose();
         }

@@ -3,10 +3,12 @@ using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;
 
-/// <summary>One version's weights as the kernels read them: matrices packed or lent, vectors copied, the embedding as it is.</summary>
+/// <summary>One version's weights as the kernels read them: matrices packed or lent, vectors copied. A tied embedding is read from the packed head.</summary>
 internal sealed class PackedPolicy : IDisposable
 {
     private readonly ModelLayout _layout;
+    private readonly NativeFloats? _ownEmbedding;
+    private ReadOnlyMemory<float> _embedding_VD; // empty: the packed head's rows
 
     public PackedPolicy(ModelLayout layout, PackedFor uses)
     {
@@ -15,6 +17,11 @@ internal sealed class PackedPolicy : IDisposable
         Layers = [.. layout.Layers.Select(_ => new PackedLayer(spec, uses))];
         Head = new PackedMatrix(spec.VocabularySize, spec.HiddenSize, uses);
         FinalNorm_D = new float[spec.HiddenSize];
+        if (uses != PackedFor.Nothing && !spec.TiedHead)
+        {
+            _ownEmbedding = new NativeFloats(layout.Embedding.Length);
+            _embedding_VD = _ownEmbedding.Memory;
+        }
     }
 
     public IReadOnlyList<PackedLayer> Layers { get; }
@@ -24,14 +31,33 @@ internal sealed class PackedPolicy : IDisposable
 
     public float[] FinalNorm_D { get; }
 
-    /// <summary>Shape [V, D]; the caller's memory, not a copy.</summary>
-    public ReadOnlyMemory<float> Embedding_VD { get; private set; }
+    /// <summary>The tokens' rows of the embedding.</summary>
+    /// <param name="x_TD">Written.</param>
+    public void Embed(ReadOnlySpan<int> token_T, Span<float> x_TD)
+    {
+        int d = FinalNorm_D.Length;
+        if (!_embedding_VD.IsEmpty)
+        {
+            Embedding.Forward(_embedding_VD.Span, d, token_T, x_TD);
+            return;
+        }
 
-    /// <summary>Takes over another version. Only the embedding stays a view of what is handed in.</summary>
+        for (int t = 0; t < token_T.Length; t++)
+        {
+            Head.CopyRow(token_T[t], x_TD.Slice(t * d, d));
+        }
+    }
+
+    /// <summary>Takes over another version: a copy, laid out for the kernels.</summary>
     public void Load(Func<TensorLayout, ReadOnlyMemory<float>> weights, ThreadTeam team)
     {
         ReadOnlySpan<float> Of(TensorLayout tensor) => weights(tensor).Span;
         LoadVectors(weights);
+        if (_ownEmbedding is { } embedding)
+        {
+            Of(_layout.Embedding).CopyTo(embedding.Span);
+        }
+
         Head.Pack(Of(_layout.Head), team);
         for (int i = 0; i < Layers.Count; i++)
         {
@@ -51,6 +77,7 @@ internal sealed class PackedPolicy : IDisposable
     public void Lend(ParameterSet weights)
     {
         LoadVectors(weights.Memory);
+        _embedding_VD = weights.Memory(_layout.Embedding);
         Head.Lend(weights.Memory(_layout.Head));
         for (int i = 0; i < Layers.Count; i++)
         {
@@ -65,7 +92,6 @@ internal sealed class PackedPolicy : IDisposable
     private void LoadVectors(Func<TensorLayout, ReadOnlyMemory<float>> weights)
     {
         ReadOnlySpan<float> Of(TensorLayout tensor) => weights(tensor).Span;
-        Embedding_VD = weights(_layout.Embedding);
         Of(_layout.FinalNorm).CopyTo(FinalNorm_D);
         for (int i = 0; i < Layers.Count; i++)
         {
@@ -96,6 +122,7 @@ internal sealed class PackedPolicy : IDisposable
         }
 
         Head.Dispose();
+        _ownEmbedding?.Dispose();
     }
 
     private static int Rows(TensorLayout matrix) => (int)matrix.Shape[0];

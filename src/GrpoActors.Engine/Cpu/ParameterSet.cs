@@ -2,27 +2,44 @@ using GrpoActors.Engine.Models;
 
 namespace GrpoActors.Engine.Cpu;
 
-/// <summary>One number for each weight of a model, in one flat buffer: weights, their gradients, or a moment.</summary>
-internal sealed class ParameterSet(ModelLayout layout)
+/// <summary>One number for each weight of a model, in one flat buffer: weights, their gradients, or a moment. All zeros at first.</summary>
+/// <remarks>
+/// Weights may have readers beside their owner: those of a published version. They are counted, and whoever wants to change the weights looks first
+/// (<see cref="IsRead"/>) and takes a copy if somebody reads. The memory goes when owner and readers have let go.
+/// </remarks>
+internal sealed class ParameterSet(ModelLayout layout) : IDisposable
 {
+    private readonly NativeFloats _memory = new(layout.BufferLength);
+    private int _holders = 1;
+
     public ModelLayout Layout { get; } = layout;
 
     /// <summary>Shape [layout.BufferLength].</summary>
-    public float[] Values { get; } = new float[layout.BufferLength];
+    public Span<float> Values => _memory.Span;
 
-    public Span<float> this[TensorLayout tensor] => Values.AsSpan(tensor.Offset, tensor.Length);
+    public Span<float> this[TensorLayout tensor] => Values.Slice(tensor.Offset, tensor.Length);
 
     /// <summary>Fused tensors: from the first element of one to the last of another that follows it.</summary>
-    public Span<float> this[TensorLayout first, TensorLayout last] => Values.AsSpan(first.Offset, last.Offset + last.Length - first.Offset);
+    public Span<float> this[TensorLayout first, TensorLayout last] => Values[first.Offset..(last.Offset + last.Length)];
 
-    public ReadOnlyMemory<float> Memory(TensorLayout tensor) => Values.AsMemory(tensor.Offset, tensor.Length);
+    /// <summary>Somebody holds it beside the owner.</summary>
+    public bool IsRead => Volatile.Read(ref _holders) > 1;
+
+    public ReadOnlyMemory<float> Memory(TensorLayout tensor) => View(tensor);
 
     /// <summary>Fused tensors, as above.</summary>
-    public ReadOnlyMemory<float> Memory(TensorLayout first, TensorLayout last) => Values.AsMemory(first.Offset, last.Offset + last.Length - first.Offset);
+    public ReadOnlyMemory<float> Memory(TensorLayout first, TensorLayout last) => _memory.Memory[first.Offset..(last.Offset + last.Length)];
 
     /// <summary>Views, not copies; in ordinal order of names.</summary>
     public IReadOnlyList<NamedTensor> Named(string suffix = "")
-        => [.. Layout.Tensors.Select(tensor => new NamedTensor(tensor.Name + suffix, tensor.Shape, Values.AsMemory(tensor.Offset, tensor.Length)))];
+        => [.. Layout.Tensors.Select(tensor => new NamedTensor(tensor.Name + suffix, tensor.Shape, View(tensor)))];
+
+    /// <summary>One more holder, until what is returned is disposed.</summary>
+    public IDisposable Hold()
+    {
+        Interlocked.Increment(ref _holders);
+        return new Holder(this);
+    }
 
     /// <exception cref="ArgumentException">A tensor is missing, unknown or of another shape.</exception>
     public void CopyFrom(IReadOnlyList<NamedTensor> tensors)
@@ -37,8 +54,32 @@ internal sealed class ParameterSet(ModelLayout layout)
     public ParameterSet Copy()
     {
         var copy = new ParameterSet(Layout);
-        Values.CopyTo(copy.Values, 0);
+        Values.CopyTo(copy.Values);
         return copy;
+    }
+
+    /// <summary>The owner, or whoever it has passed this on to, lets go. Once.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref _holders) == 0)
+        {
+            _memory.Dispose();
+        }
+    }
+
+    private Memory<float> View(TensorLayout tensor) => _memory.Memory.Slice(tensor.Offset, tensor.Length);
+
+    private sealed class Holder(ParameterSet held) : IDisposable
+    {
+        private int _disposed;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _disposed, 1) == 0)
+            {
+                held.Dispose();
+            }
+        }
     }
 }
 

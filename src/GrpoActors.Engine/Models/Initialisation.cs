@@ -29,6 +29,6 @@ public static class Initialisation
         }
 
         IReadOnlyList<NamedTensor> tensors = weights.Named();
-        return new PolicyWeights(new PolicyVersion(0), WeightsDigest.Of(tensors), tensors);
+        return new PolicyWeights(new PolicyVersion(0), WeightsDigest.Of(tensors), tensors, weights);
     }
 }

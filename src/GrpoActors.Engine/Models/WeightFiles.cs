@@ -34,7 +34,7 @@ public static class WeightFiles
             digest.Wait();
         }
 
-        return new PolicyWeights(new PolicyVersion(0), digest.Result, tensors);
+        return new PolicyWeights(new PolicyVersion(0), digest.Result, tensors, weights);
     }
 
     private static void Convert(ITensorFiles files, TensorLayout tensor, Span<float> values)

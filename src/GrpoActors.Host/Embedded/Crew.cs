@@ -1,4 +1,5 @@
 using GrpoActors.Core;
+using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Host.Checkpoints;
@@ -18,26 +19,28 @@ internal sealed class Crew : IAsyncDisposable
     private readonly Deadlines deadlines;
     private readonly Supervisor supervisor;
     private readonly RunSetup setup;
+    private readonly Func<RunState> run;
     private readonly Action<Command> post;
     private readonly Action<Exception> fail;
     private readonly TimeProvider time;
     private readonly CancellationTokenSource stopping = new();
 
-    /// <param name="committed">Committed steps of the run.</param>
-    public Crew(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, Func<long> committed, Action<Command> post, Action<Exception> fail, TimeProvider time, ILogger log)
+    /// <param name="run">The run's present state.</param>
+    public Crew(RunSetup setup, Recovery recovery, ICheckpointStore checkpoints, Func<RunState> run, Action<Command> post, Action<Exception> fail, TimeProvider time, ILogger log)
     {
         this.setup = setup;
+        this.run = run;
         this.post = post;
         this.fail = fail;
         this.time = time;
         int count = setup.Plan.Operation.Generators;
         generators = Enumerable.Range(1, count)
-            .Select(i => new Generator(new WorkerId($"generator-{i}"), setup, weights, GroupsPerGenerator(setup), post))
+            .Select(i => new Generator(new WorkerId($"generator-{i}"), setup, weights, RunComposition.GroupsPerGenerator(setup.Plan), post))
             .ToDictionary(generator => generator.Id);
         trainer = new Trainer(setup, recovery, checkpoints, weights, post, log);
         evaluator = new Evaluator(setup, weights, time, post);
         deadlines = new Deadlines(time, deadline => post(new Command.DeadlinePassed(deadline)));
-        supervisor = new Supervisor(setup.Plan.Operation.WorkerRestartsMax, committed, log, time, fail);
+        supervisor = new Supervisor(setup.Plan.Operation.WorkerRestartsMax, () => run().Version.Steps, log, time, fail);
     }
 
     public void Start()
@@ -76,6 +79,14 @@ internal sealed class Crew : IAsyncDisposable
             case Effect.SetDeadline x:
                 deadlines.Set(x.Deadline, x.After);
                 break;
+            case Effect.TrainBatch x:
+                if (run() is var at && Milestones.PresentVersionIsSpent(at))
+                {
+                    weights.RetireBelow(at.Version.Steps + 1); // the trainer may write over it, and samplers give back their copies
+                }
+
+                trainer.Send(x);
+                break;
             case Effect.StopRun x:
                 fail(new RunFailedException(x.Reason));
                 break;
@@ -96,14 +107,7 @@ internal sealed class Crew : IAsyncDisposable
         await stopping.CancelAsync();
         await supervisor.WhenAllStopped();
         deadlines.Dispose();
+        weights.RetireBelow(long.MaxValue);
         stopping.Dispose();
-    }
-
-    /// <summary>An even share of a step, unless the plan says otherwise.</summary>
-    private static int GroupsPerGenerator(RunSetup setup)
-    {
-        int most = setup.Plan.Identity.Phases.Select(phase => phase.Group?.GroupsPerStep ?? 1).Max();
-        int sharers = setup.Plan.Operation.Generators;
-        return setup.Plan.Operation.GroupsPerTicket > 0 ? setup.Plan.Operation.GroupsPerTicket : (most + sharers - 1) / sharers;
     }
 }

@@ -95,7 +95,7 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
             Pipeline pipeline = Pipeline.Over(recovery.Run, setup.Identity, setup.Plan.Operation);
             Crew? crew = null;
             var loop = new DecisionLoop(pipeline, journal, recovery.Verify, Committed, crashPoints.Around(effect => crew!.Run(effect)), setup.Plan.Operation.Deadlines.AskedMax, time, log);
-            await using (crew = new Crew(setup, recovery, checkpoints, () => loop.Run.Version.Steps, crashPoints.Around(loop.Post), loop.Fail, time, log))
+            await using (crew = new Crew(setup, recovery, checkpoints, () => loop.Run, crashPoints.Around(loop.Post), loop.Fail, time, log))
             {
                 crew.Start();
                 try

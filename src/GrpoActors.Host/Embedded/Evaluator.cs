@@ -23,9 +23,17 @@ internal sealed class Evaluator(RunSetup setup, WeightStore weights, TimeProvide
         while (true)
         {
             PolicyVersion version = inHand ??= mailbox.Reader.ReadAsync(stop).AsTask().GetAwaiter().GetResult(); // after a crash: the one that it broke off
-            if (last?.Version != version && weights.Get(version).WaitAsync(stop).GetAwaiter().GetResult() is { } policy)
+            if (last?.Version != version && weights.Hold(version, stop).GetAwaiter().GetResult() is { } policy)
             {
-                last = new Command.EvaluationDone(version, HeldOut.Evaluate(setup, sampler, policy, setup.Plan.Identity.Evaluation!, time, stop));
+                try
+                {
+                    last = new Command.EvaluationDone(version, HeldOut.Evaluate(setup, sampler, policy, setup.Plan.Identity.Evaluation!, time, stop));
+                }
+                finally
+                {
+                    weights.Release(policy);
+                    sampler.Unload(); // evaluations are rare
+                }
             }
 
             if (last?.Version == version)

@@ -32,23 +32,43 @@ internal sealed class Generator(WorkerId id, RunSetup setup, WeightStore weights
         while (true)
         {
             post(new Command.WorkAsked(id, groupsMax));
-            ImmutableArray<Ticket> tickets = mailbox.Reader.ReadAsync(stop).AsTask().GetAwaiter().GetResult();
-            if (weights.Get(tickets[0].Version).WaitAsync(stop).GetAwaiter().GetResult() is not { } policy)
+            ImmutableArray<Ticket> tickets = Next(sampler, ref loaded, stop);
+            if (weights.Hold(tickets[0].Version, stop).GetAwaiter().GetResult() is not { } policy)
             {
                 continue; // somebody else has answered: these groups are trained
             }
 
-            if (loaded != policy.Version)
+            try
             {
-                sampler.Load(policy);
-                loaded = policy.Version;
+                if (loaded != policy.Version)
+                {
+                    sampler.Load(policy);
+                    loaded = policy.Version;
+                }
+            }
+            finally
+            {
+                weights.Release(policy); // the sampler has a copy of its own
             }
 
-            Sample(sampler, policy, tickets, stop);
+            Sample(sampler, policy.Policy, tickets, stop);
         }
     }
 
-    private void Sample(ISampler sampler, PolicyWeights policy, ImmutableArray<Ticket> tickets, CancellationToken stop)
+    /// <summary>The next tickets. Where the loaded version is retired before they come, its memory is given back meanwhile: the trainer is at work and can use it.</summary>
+    private ImmutableArray<Ticket> Next(ISampler sampler, ref PolicyVersion? loaded, CancellationToken stop)
+    {
+        Task<ImmutableArray<Ticket>> next = mailbox.Reader.ReadAsync(stop).AsTask();
+        if (loaded is { } version && Task.WhenAny(next, weights.Retired(version)).GetAwaiter().GetResult() != next)
+        {
+            sampler.Unload();
+            loaded = null;
+        }
+
+        return next.GetAwaiter().GetResult();
+    }
+
+    private void Sample(ISampler sampler, Digest policy, ImmutableArray<Ticket> tickets, CancellationToken stop)
     {
         int phase = tickets[0].Group.Phase;
         GroupPlan plan = setup.Plan.Identity.Phases[phase].Groups;
@@ -61,7 +81,7 @@ internal sealed class Generator(WorkerId id, RunSetup setup, WeightStore weights
         TimeSpan each = Stopwatch.GetElapsedTime(started) / tickets.Length;
         for (int i = 0; i < tickets.Length; i++)
         {
-            post(new Command.CompletionsArrived(id, tickets[i], policy.Policy, [.. sampled[i]], each));
+            post(new Command.CompletionsArrived(id, tickets[i], policy, [.. sampled[i]], each));
         }
     }
 }

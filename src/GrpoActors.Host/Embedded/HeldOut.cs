@@ -13,7 +13,7 @@ namespace GrpoActors.Host.Embedded;
 /// <summary>Greedy accuracy on the held-out problems.</summary>
 public static class HeldOut
 {
-    private const int PromptsAtOnce = 128;
+    internal const int PromptsAtOnce = 128;
 
     public static Evaluation Evaluate(RunSetup setup, ISampler sampler, PolicyWeights policy, EvaluationPlan plan, TimeProvider time, CancellationToken stop)
     {

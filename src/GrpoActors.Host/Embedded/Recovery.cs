@@ -174,7 +174,7 @@ internal sealed class Recovery
                 $"No checkpoint of step {FirstVersion} or later is whole, and the records before that step were compacted away: the weights cannot be computed again. Restore a checkpoint from a copy, or start over with --fresh.");
         }
 
-        ITrainer engine = setup.Engine.OpenTrainer(setup.StartingWeights());
+        ITrainer engine = OpenTrainer(setup);
         try
         {
             training = BringUp(setup, engine, checkpoint, needed, publish, log, stop);
@@ -187,12 +187,28 @@ internal sealed class Recovery
         }
     }
 
+    /// <summary>A trainer that starts from version 0; it has weights of its own.</summary>
+    private static ITrainer OpenTrainer(RunSetup setup)
+    {
+        PolicyWeights starting = setup.StartingWeights();
+        try
+        {
+            return setup.Engine.OpenTrainer(starting);
+        }
+        finally
+        {
+            starting.Memory?.Dispose();
+        }
+    }
+
     private StepTraining BringUp(
         RunSetup setup, ITrainer engine, CheckpointManifest? checkpoint, SortedSet<long> needed, Action<PolicyWeights> publish, ILogger log, CancellationToken stop)
     {
         if (checkpoint is not null)
         {
             engine.Restore(checkpoints.Load(checkpoint));
+            // What was read is as large as what learns, and the collector would let it lie: little else is allocated.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
 
         var training = new StepTraining(setup, engine, checkpoints, new PolicyVersion(checkpoint?.Mark.Step ?? 0), checkpoint?.Mark.Policy ?? setup.Plan.Identity.StartingWeights);

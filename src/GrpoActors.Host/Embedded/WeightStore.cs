@@ -3,29 +3,56 @@ using GrpoActors.Engine;
 
 namespace GrpoActors.Host.Embedded;
 
-/// <summary>The published versions, in memory. Readers wait for a version; old ones are retired when no open group needs them.</summary>
+/// <summary>The published versions, in memory. Readers wait for a version and hold it while they read; old ones are retired when no open group needs them, and given back when the last reader has let go.</summary>
 internal sealed class WeightStore
 {
-    /// <summary>As much of retired weights may wait for the collector's own time.</summary>
-    private const long GarbageBytesMax = 1L << 28;
-
-    private readonly Dictionary<long, TaskCompletionSource<PolicyWeights?>> versions = [];
-    private long retiredBelow, garbageBytes;
+    private readonly Dictionary<long, Slot> versions = [];
+    private readonly Dictionary<long, Slot> retired = []; // and still read by somebody
+    private long retiredBelow;
 
     public void Publish(PolicyWeights weights)
     {
         lock (versions)
         {
-            Slot(weights.Version.Steps)?.TrySetResult(weights);
+            if (SlotOf(weights.Version.Steps) is { } slot && slot.Publish(weights))
+            {
+                return;
+            }
+        }
+
+        weights.Memory?.Dispose(); // retired before it came, or published already
+    }
+
+    /// <summary>The weights once they are published; null once they are retired: then whoever asks works on something that is settled. Whoever gets them says when they are read (<see cref="Release"/>).</summary>
+    public async Task<PolicyWeights?> Hold(PolicyVersion version, CancellationToken stop)
+    {
+        Task<PolicyWeights?> published;
+        lock (versions)
+        {
+            published = SlotOf(version.Steps)?.Published ?? Task.FromResult<PolicyWeights?>(null);
+        }
+
+        PolicyWeights? weights = await published.WaitAsync(stop);
+        lock (versions)
+        {
+            if (weights is null || !versions.TryGetValue(version.Steps, out Slot? slot))
+            {
+                return null;
+            }
+
+            slot.Readers++;
+            return weights;
         }
     }
 
-    /// <summary>The weights once they are published; null once they are retired: then whoever asks works on something that is settled.</summary>
-    public Task<PolicyWeights?> Get(PolicyVersion version)
+    /// <summary>One reader of a version lets go of it.</summary>
+    public void Release(PolicyWeights weights)
     {
         lock (versions)
         {
-            return Slot(version.Steps)?.Task ?? Task.FromResult<PolicyWeights?>(null);
+            Slot slot = versions.GetValueOrDefault(weights.Version.Steps) ?? retired[weights.Version.Steps];
+            slot.Readers--;
+            GiveBackIfOver(weights.Version.Steps, slot);
         }
     }
 
@@ -34,7 +61,16 @@ internal sealed class WeightStore
     {
         lock (versions)
         {
-            return version.Steps < retiredBelow || (versions.TryGetValue(version.Steps, out TaskCompletionSource<PolicyWeights?>? slot) && slot.Task.IsCompleted);
+            return version.Steps < retiredBelow || (versions.TryGetValue(version.Steps, out Slot? slot) && slot.Published.IsCompleted);
+        }
+    }
+
+    /// <summary>Done once the version is retired.</summary>
+    public Task Retired(PolicyVersion version)
+    {
+        lock (versions)
+        {
+            return SlotOf(version.Steps)?.Retired ?? Task.CompletedTask;
         }
     }
 
@@ -45,36 +81,67 @@ internal sealed class WeightStore
             retiredBelow = Math.Max(retiredBelow, version);
             foreach (long old in versions.Keys.Where(v => v < version).ToArray())
             {
-                versions.Remove(old, out TaskCompletionSource<PolicyWeights?>? slot);
-                if (slot is { Task.IsCompletedSuccessfully: true } published)
-                {
-                    garbageBytes += published.Task.Result!.Tensors.Sum(tensor => (long)tensor.Values.Length * sizeof(float));
-                }
-
-                slot?.TrySetResult(null);
-            }
-
-            if (garbageBytes > GarbageBytesMax)
-            {
-                // A step allocates little else, so the collector would let dozens of versions pile up before it looked.
-                garbageBytes = 0;
-                GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
+                versions.Remove(old, out Slot? slot);
+                slot!.Retire();
+                retired[old] = slot;
+                GiveBackIfOver(old, slot);
             }
         }
     }
 
-    private TaskCompletionSource<PolicyWeights?>? Slot(long version)
+    private void GiveBackIfOver(long version, Slot slot)
+    {
+        if (slot.Readers == 0 && retired.Remove(version))
+        {
+            slot.GiveBack();
+        }
+    }
+
+    private Slot? SlotOf(long version)
     {
         if (version < retiredBelow)
         {
             return null;
         }
 
-        if (!versions.TryGetValue(version, out TaskCompletionSource<PolicyWeights?>? slot))
+        if (!versions.TryGetValue(version, out Slot? slot))
         {
-            versions[version] = slot = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            versions[version] = slot = new Slot();
         }
 
         return slot;
+    }
+
+    private sealed class Slot
+    {
+        private readonly TaskCompletionSource<PolicyWeights?> published = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private PolicyWeights? weights;
+
+        public int Readers { get; set; }
+
+        public Task<PolicyWeights?> Published => published.Task;
+
+        public Task Retired => over.Task;
+
+        /// <returns>False: there were weights already.</returns>
+        public bool Publish(PolicyWeights made)
+        {
+            if (!published.TrySetResult(made))
+            {
+                return false;
+            }
+
+            weights = made;
+            return true;
+        }
+
+        public void Retire()
+        {
+            published.TrySetResult(null);
+            over.TrySetResult();
+        }
+
+        public void GiveBack() => weights?.Memory?.Dispose();
     }
 }

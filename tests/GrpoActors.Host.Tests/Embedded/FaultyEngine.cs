@@ -50,6 +50,8 @@ internal sealed class FaultyEngine(IEngine engine) : IEngine
     {
         public void Load(PolicyWeights weights) => sampler.Load(weights);
 
+        public void Unload() => sampler.Unload();
+
         public IReadOnlyList<Completion[]> Sample(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings, Action<long>? progress, CancellationToken cancellation)
         {
             faults.BeforeSample(Interlocked.Increment(ref faults.samples));
