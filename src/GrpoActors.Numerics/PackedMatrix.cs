@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace GrpoActors.Numerics;
 
@@ -138,12 +137,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     private float* Needed(float* panels, PackedFor use)
         => panels != null ? panels : throw new InvalidOperationException($"A matrix packed for {Uses} (or already disposed) was asked for {use}.");
 
-    private static float* Allocated(nuint floats)
-    {
-        float* memory = HugePages.Allocate(floats * sizeof(float));
-        NativeMemory.Clear(memory, floats * sizeof(float));
-        return memory;
-    }
+    private static float* Allocated(nuint floats) => HugePages.Allocate(floats * sizeof(float));
 
     private void Free()
     {

@@ -17,5 +17,7 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     TokenizeCommand.Build(),
     ClusterScalingCommand.Build(),
     MemoryCommand.Build(),
+    PrefixCommand.Build(),
+    RecipeCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -54,6 +54,17 @@ public sealed class CommandTests
         Assert.False(Directory.Exists(folder));
     }
 
+    [Fact]
+    public void A_dry_run_predicts_the_memory_and_a_reference_costs_one_copy_of_the_weights()
+    {
+        using JsonDocument without = JsonDocument.Parse(Run("train", Recipe, "--dry-run", "--json").Data), with = JsonDocument.Parse(Run("train", Recipe, "--dry-run", "--json", "--set", "phases.grpo.beta=0.1").Data);
+        long Peak(JsonDocument json) => json.RootElement.GetProperty("memory").GetProperty("peakBytes").GetInt64();
+        long weights = without.RootElement.GetProperty("memory").GetProperty("parts").EnumerateArray().First(part => part.GetProperty("what").GetString() == "weights").GetProperty("trainingBytes").GetInt64();
+        Assert.InRange(weights, 3_000_000, 4_000_000); // 0.86 million parameters
+        Assert.Equal(weights, Peak(with) - Peak(without));
+        Assert.Matches(@"(?m)^# Memory, MB: \d+ resident at the peak", Run("train", Recipe, "--dry-run").Data);
+    }
+
     [Theory]
     [InlineData("config", "check", "nowhere.json")]
     [InlineData("train", "nowhere.json", "--json")]

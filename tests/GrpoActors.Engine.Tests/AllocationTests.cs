@@ -1,4 +1,5 @@
 using GrpoActors.Core;
+using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Cpu;
 using Xunit;
 
@@ -37,7 +38,32 @@ public sealed class AllocationTests
         }
 
         MicroBatches();
-        Assert.Equal(0, LeastAllocatedBy(MicroBatches));
+        Assert.Equal(0, LeastAllocatedBy(MicroBatches)); // after 2n micro-batches the process has allocated what it had after n
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void Optimiser_updates_allocate_nothing_in_the_steady_state(int threads, bool tied)
+    {
+        ModelSpec spec = MicroModel.Spec(tied: tied);
+        using CpuTrainer trainer = MicroModel.Trainer(spec, MicroModel.Weights(spec), threads);
+        PackedBatch batch = MicroModel.Batch(spec, (70, 20), (9, 3));
+        TokenScores scores = MicroModel.Scores(batch);
+        float[] coefficients = MicroModel.Coefficients(batch.Targets, 0);
+        var adamW = new OptimizerPlan(0.9, 0.95, 1e-8, 0.1, 1.0);
+        void Updates()
+        {
+            for (int i = 0; i < 20; i++)
+            {
+                trainer.Forward(batch, 0.7, keepForBackward: true, scores);
+                trainer.Backward(coefficients, []);
+                trainer.Update(adamW, 1e-4);
+            }
+        }
+
+        Updates();
+        Assert.Equal(0, LeastAllocatedBy(Updates));
     }
 
     [Theory]

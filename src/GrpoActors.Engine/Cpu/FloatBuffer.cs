@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;
 
@@ -67,13 +68,13 @@ internal sealed unsafe class FloatBuffer : IDisposable
         // An eighth more than asked for, so that slightly longer batches do not each grow it.
         nint capacity = (length + length / 8 + Line - 1) / Line * Line;
         Free();
-        _memory = LargeMemory.Allocate((nuint)capacity * sizeof(float));
+        _memory = HugePages.Allocate((nuint)capacity * sizeof(float));
         _capacity = capacity;
     }
 
     private void Free()
     {
-        LargeMemory.Free(_memory, (nuint)_capacity * sizeof(float));
+        HugePages.Free(_memory);
         _memory = null;
         _capacity = 0;
     }

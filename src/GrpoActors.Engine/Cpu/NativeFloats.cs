@@ -1,8 +1,9 @@
 using System.Buffers;
+using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;
 
-/// <summary>A block of <see cref="LargeMemory"/> that can be handed out as <see cref="Memory{T}"/>: views keep it alive. Once it is disposed, asking a view for its span throws.</summary>
+/// <summary>A block of <see cref="HugePages"/> that can be handed out as <see cref="Memory{T}"/>: views keep it alive. Once it is disposed, asking a view for its span throws.</summary>
 internal sealed unsafe class NativeFloats(int length) : MemoryManager<float>
 {
     private readonly Block _block = new(length); // all zeros
@@ -33,7 +34,7 @@ internal sealed unsafe class NativeFloats(int length) : MemoryManager<float>
         public Block(int length)
         {
             _bytes = (nuint)length * sizeof(float);
-            Start = LargeMemory.Allocate(_bytes);
+            Start = HugePages.Allocate(_bytes);
             if (_bytes > 0)
             {
                 GC.AddMemoryPressure((long)_bytes);
@@ -57,7 +58,7 @@ internal sealed unsafe class NativeFloats(int length) : MemoryManager<float>
                 return;
             }
 
-            LargeMemory.Free(Start, _bytes);
+            HugePages.Free(Start);
             Start = null;
             if (_bytes > 0)
             {

@@ -59,6 +59,30 @@ public static class ModelPace
         });
     }
 
+    /// <summary>Forward and backward over one prompt and its completions, whose tokens are all scored.</summary>
+    /// <param name="shares">The prompt is computed once.</param>
+    public static Timing ForwardBackward(ITrainer trainer, ModelSpec spec, int completions, int promptTokens, int completionTokens, bool shares, int runs)
+    {
+        PackedBatch batch = Group(spec, completions, promptTokens, completionTokens, shares);
+        var scores = new TokenScores(new float[batch.Targets], new float[batch.Targets]);
+        float[] coefficients = [.. Enumerable.Repeat(1e-3f, batch.Targets)];
+        return Timing.Of(runs, () =>
+        {
+            trainer.Forward(batch, 1, keepForBackward: true, scores);
+            trainer.Backward(coefficients, []);
+        });
+    }
+
+    private static PackedBatch Group(ModelSpec spec, int completions, int promptTokens, int completionTokens, bool shares)
+    {
+        int[] prompt = Tokens(spec, 0, promptTokens);
+        int length = promptTokens + completionTokens;
+        return new PackedBatch(
+            [.. Enumerable.Range(1, completions).SelectMany(completion => (IEnumerable<int>)[.. prompt, .. Tokens(spec, completion, completionTokens)])],
+            [.. Enumerable.Range(0, completions + 1).Select(completion => completion * length)],
+            [.. Enumerable.Repeat(promptTokens, completions)], shares ? [0, completions] : null);
+    }
+
     /// <summary>One optimiser update, with a learning rate that leaves the model as it is to all intents.</summary>
     public static Timing Update(ITrainer trainer, int runs) => Timing.Of(runs, () => trainer.Update(AdamW, 1e-12));
 

@@ -39,6 +39,14 @@ public sealed class Work(ModelSpec spec)
     public double TrainSeconds(Limits limits, int sequences, int tokens)
         => 3 * sequences * (2.0 * MatrixWeights * tokens + AttentionFlopsPerKey * tokens * (tokens + 1.0) / 2) / limits.FlopsPerSecond;
 
+    /// <summary>Seconds of forward and backward over one prompt, computed once, and its completions, whose tokens are all scored; the layers see the prompt but its last token once, that one with each completion.</summary>
+    public double TrainSharedSeconds(Limits limits, int completions, double promptTokens, double completionTokens)
+    {
+        double scored = completions * completionTokens, rows = promptTokens - 1 + scored;
+        double keys = (promptTokens - 1) * promptTokens / 2 + completions * (completionTokens * promptTokens + completionTokens * (completionTokens - 1) / 2);
+        return 3 * (2.0 * LayerWeights * rows + 2.0 * (MatrixWeights - LayerWeights) * scored + AttentionFlopsPerKey * keys) / limits.FlopsPerSecond;
+    }
+
     /// <summary>Seconds of an AdamW update: weights, gradient and both moments are read, weights and moments written; 28 bytes a weight.</summary>
     /// <param name="parameters">Trainable weights.</param>
     public static double UpdateSeconds(Limits limits, long parameters) => 7.0 * FloatBytes * parameters / limits.BytesPerSecond;

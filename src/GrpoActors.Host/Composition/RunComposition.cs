@@ -25,6 +25,9 @@ public static class RunComposition
             plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights, model.Spec);
     }
 
+    /// <summary>The model that the plan trains.</summary>
+    public static ModelSpec Spec(RunPlan plan) => Read(plan.Identity).Model.Spec;
+
     /// <summary>The most memory that the run will have resident, if its completions are as long as they may be. Reads the data; opens no weights.</summary>
     /// <exception cref="ConfigException">A data row is too long or cannot be encoded.</exception>
     public static MemoryUse Memory(RunPlan plan)
