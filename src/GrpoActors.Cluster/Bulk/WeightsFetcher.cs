@@ -27,9 +27,9 @@ internal sealed class WeightsFetcher(BulkClient client, WeightStore store, Model
                 throw Retired(weights.Version);
             }
 
-            if (store.Get(weights.Version) is { IsCompleted: true } here)
+            if (store.Has(weights.Version))
             {
-                return here.Result ?? throw Retired(weights.Version);
+                return store.Keep(weights.Version) ?? throw Retired(weights.Version);
             }
 
             if (downloads.TryGetValue(weights.Version.Steps, out Download? running) && !running.Task.IsCompleted)

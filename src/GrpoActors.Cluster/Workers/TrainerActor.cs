@@ -216,7 +216,8 @@ internal sealed class TrainerActor : WorkerActor
 
     private void Offer(PolicyVersion version)
     {
-        if (Node.Weights.Get(version) is { IsCompletedSuccessfully: true, Result: { } policy })
+        // The shelf sends them from where they lie, also after they are withdrawn: the trainer learns in a copy.
+        if (Node.Weights.Keep(version) is { } policy)
         {
             Report(new TrainerNews.Published(Node.Shelf.Offer(policy)));
         }

@@ -76,7 +76,7 @@ internal sealed class PackedPolicy : IDisposable
     /// <summary>Reads the matrices where they lie; only vectors are copied. To be called again when those have changed.</summary>
     public void Lend(ParameterSet weights)
     {
-        LoadVectors(weights.Memory);
+        LoadVectors(weights.MemoryOf);
         _embedding_VD = weights.Memory(_layout.Embedding);
         Head.Lend(weights.Memory(_layout.Head));
         for (int i = 0; i < Layers.Count; i++)

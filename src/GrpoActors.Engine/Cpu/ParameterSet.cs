@@ -10,6 +10,7 @@ namespace GrpoActors.Engine.Cpu;
 internal sealed class ParameterSet(ModelLayout layout) : IDisposable
 {
     private readonly NativeFloats _memory = new(layout.BufferLength);
+    private Func<TensorLayout, ReadOnlyMemory<float>>? _memoryOf;
     private int _holders = 1;
 
     public ModelLayout Layout { get; } = layout;
@@ -26,6 +27,9 @@ internal sealed class ParameterSet(ModelLayout layout) : IDisposable
     public bool IsRead => Volatile.Read(ref _holders) > 1;
 
     public ReadOnlyMemory<float> Memory(TensorLayout tensor) => View(tensor);
+
+    /// <summary><see cref="Memory(TensorLayout)"/>, made once: an update allocates nothing.</summary>
+    public Func<TensorLayout, ReadOnlyMemory<float>> MemoryOf => _memoryOf ??= Memory;
 
     /// <summary>Fused tensors, as above.</summary>
     public ReadOnlyMemory<float> Memory(TensorLayout first, TensorLayout last) => _memory.Memory[first.Offset..(last.Offset + last.Length)];

@@ -45,6 +45,18 @@ internal sealed class WeightStore
         }
     }
 
+    /// <summary>
+    /// The weights if they are published and not retired: for a reader that does not say when it is done, such as a server whose downloads go on after the version is retired.
+    /// Their memory is left to the collector, and nobody writes over it.
+    /// </summary>
+    public PolicyWeights? Keep(PolicyVersion version)
+    {
+        lock (versions)
+        {
+            return versions.GetValueOrDefault(version.Steps)?.Keep();
+        }
+    }
+
     /// <summary>One reader of a version lets go of it.</summary>
     public void Release(PolicyWeights weights)
     {
@@ -117,6 +129,7 @@ internal sealed class WeightStore
         private readonly TaskCompletionSource<PolicyWeights?> published = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly TaskCompletionSource over = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private PolicyWeights? weights;
+        private bool kept;
 
         public int Readers { get; set; }
 
@@ -142,6 +155,18 @@ internal sealed class WeightStore
             over.TrySetResult();
         }
 
-        public void GiveBack() => weights?.Memory?.Dispose();
+        public PolicyWeights? Keep()
+        {
+            kept = true;
+            return weights;
+        }
+
+        public void GiveBack()
+        {
+            if (!kept)
+            {
+                weights?.Memory?.Dispose();
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         PolicyWeights weights = TinyWeights.Of(Spec, 3);
         WeightsRef offered = shelf.Offer(weights);
         using var fetcher = new WeightsFetcher(client, store, Spec);
-        Task<PolicyWeights?> worker = store.Get(new PolicyVersion(3));
+        Task<PolicyWeights?> worker = store.Hold(new PolicyVersion(3), default);
         PolicyWeights[] all = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => fetcher.GetAsync(offered, default)));
         PolicyWeights brought = (await worker)!;
         Assert.All(all, got => Assert.Same(brought, got));
@@ -91,7 +91,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         fetcher.RetireBelow(new PolicyVersion(6));
         Assert.Equal("The weights of version 5 are retired: nothing needs them any more.", (await Assert.ThrowsAsync<BulkException>(() => underWay)).Message);
         await Assert.ThrowsAsync<BulkException>(() => fetcher.GetAsync(offered, default));
-        Assert.Null(await store.Get(new PolicyVersion(5)));
+        Assert.Null(await store.Hold(new PolicyVersion(5), default));
     }
 
     [Fact]
