@@ -26,6 +26,7 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
     private readonly TimeProvider time;
     private readonly TimeSpan duration;
     private readonly Dictionary<string, IActorRef> candidates = [];
+    private readonly SortedDictionary<long, TrainerEffect> judgements = []; // asked for and not answered, by version
     private long term;
     private Holder? holder;
 
@@ -47,10 +48,12 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
         });
         Receive<TrainerEffect>(x =>
         {
-            if (holder is { } held)
+            if (x.Effect is Effect.Evaluate asked)
             {
-                held.Ref.Tell(new TrainerOrder(held.Term, Task(x)));
+                judgements[asked.Version.Steps] = x;
             }
+
+            Order(x);
         });
         Receive<TrainerReport>(Report);
         Receive<VersionReached>(x =>
@@ -132,6 +135,25 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
         }
 
         Context.Parent.Tell(Command(report.News));
+        if (report.News is TrainerNews.Judged judged)
+        {
+            judgements.Remove(judged.Version.Steps);
+        }
+        else if (report.News is TrainerNews.Restarted)
+        {
+            foreach (TrainerEffect asked in judgements.Values)
+            {
+                Order(asked); // the learner asks again for training alone: in the embedded host a trainer's failure is none of the evaluator's
+            }
+        }
+    }
+
+    private void Order(TrainerEffect asked)
+    {
+        if (holder is { } held)
+        {
+            held.Ref.Tell(new TrainerOrder(held.Term, Task(asked)));
+        }
     }
 
     private static Command Command(TrainerNews news) => news switch

@@ -6,6 +6,7 @@ using GrpoActors.Cluster.Tests.Bulk;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Cluster.Workers;
 using GrpoActors.Core;
+using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Host.RunFolders;
 using Xunit;
@@ -83,6 +84,24 @@ public sealed class TrainerLeaseActorTests : TestKit
         desk.Tell(new TrainerEffect(new Effect.Evaluate(new PolicyVersion(3)), 12));
         Assert.Equal(new TrainerOrder(TermsAfter + 1, new TrainerTask.Judge(new PolicyVersion(3))), first.ExpectMsg<TrainerOrder>());
         desk.Tell(new RunOver(null)); // what the other is told next
+        second.ExpectMsg<RunOver>();
+    }
+
+    [Fact]
+    public void An_evaluation_that_nobody_could_take_or_whose_trainer_died_is_asked_of_each_trainer_until_it_is_answered()
+    {
+        var order = new TrainerTask.Judge(new PolicyVersion(3));
+        desk.Tell(new TrainerEffect(new Effect.Evaluate(new PolicyVersion(3)), 12));
+        long term = Ask<LeaseGranted>(first, "t1").Term;
+        desk.Tell(new TrainerReport(term, new TrainerNews.Restarted()), first);
+        Assert.Equal(new TrainerOrder(term, order), first.ExpectMsg<TrainerOrder>());
+        time.Advance(Length * 2);
+        term = Ask<LeaseGranted>(second, "t2").Term;
+        desk.Tell(new TrainerReport(term, new TrainerNews.Restarted()), second);
+        Assert.Equal(new TrainerOrder(term, order), second.ExpectMsg<TrainerOrder>());
+        desk.Tell(new TrainerReport(term, new TrainerNews.Judged(new PolicyVersion(3), new Evaluation(5, 1, 0.2, Digest.Of("tokens")))), second);
+        desk.Tell(new TrainerReport(term, new TrainerNews.Restarted()), second);
+        desk.Tell(new RunOver(null));
         second.ExpectMsg<RunOver>();
     }
 
