@@ -32,7 +32,7 @@ public abstract class KillTests(ITestOutputHelper output)
             cluster.Start("s", "scorer");
             cluster.Start("g1", "generator");
             cluster.Start("g2", "generator");
-            Task<string> finished = cluster.Finished();
+            Task<string> finished = cluster.Finished(TimeSpan.FromHours(1)); // many kills take long; each step has its own patience
             await cluster.MoreSteps(1, finished);
             while (!finished.IsCompleted && done < Kills)
             {

@@ -95,9 +95,10 @@ internal sealed class TinyCluster : IDisposable
     public IReadOnlyList<RunEvent> Events() => [.. RecordedRun.Open(RunFolder).Events().Select(e => e.Event)];
 
     /// <summary>Hashes of the result, once every process has ended by itself.</summary>
-    public async Task<string> Finished()
+    /// <param name="patience">For all of it; null: five minutes.</param>
+    public async Task<string> Finished(TimeSpan? patience = null)
     {
-        string output = await keepers[0].Ended.WaitAsync(Patience);
+        string output = await keepers[0].Ended.WaitAsync(patience ?? Patience);
         JsonElement result = JsonDocument.Parse(output.Trim().Split('\n')[^1]).RootElement;
         return $"{result.GetProperty("weightsSha256")} {result.GetProperty("optimizerSha256")} {result.GetProperty("ledgerSha256")}";
     }
