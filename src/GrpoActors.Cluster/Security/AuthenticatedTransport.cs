@@ -37,6 +37,9 @@ internal sealed class AuthenticatedTransport : Transport, IAssociationEventListe
     private readonly ILoggingAdapter log;
     private readonly byte[] key;
     private readonly TimeSpan patience;
+    /// <summary>A connection may take as many of <c>handshake-timeout</c> until both ends can speak.</summary>
+    private const int ConnectPatiences = 3;
+
     private readonly OncePerAddress refusals = new();
     private volatile IAssociationEventListener? above;
     private int halfOpen;
@@ -81,12 +84,31 @@ internal sealed class AuthenticatedTransport : Transport, IAssociationEventListe
 
     public override async Task<AssociationHandle> Associate(Address remoteAddress)
     {
-        AssociationHandle plain = await below.Associate(remoteAddress).ConfigureAwait(false);
+        AssociationHandle plain = await Connect(remoteAddress).ConfigureAwait(false);
         var association = new AuthenticatedAssociation(plain, key, initiator: true, Refuse);
         WatchOver(association);
         association.Begin();
         await association.Proved.ConfigureAwait(false);
         return association;
+    }
+
+    /// <summary>The transport below may never answer where TLS came to nothing: then nobody would try again.</summary>
+    private async Task<AssociationHandle> Connect(Address remoteAddress)
+    {
+        Task<AssociationHandle> connecting = below.Associate(remoteAddress);
+        try
+        {
+            return await connecting.WaitAsync(patience * ConnectPatiences).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            _ = connecting.ContinueWith(
+#pragma warning disable CS0618 // The other overload logs and calls this one.
+                late => late.Result.Disassociate(),
+#pragma warning restore CS0618
+                CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+            throw new InvalidAssociationException($"{remoteAddress} did not take the connection within {(patience * ConnectPatiences).TotalSeconds} s.");
+        }
     }
 
     /// <summary>A connection has come in; whoever is above learns of it when it has proved itself.</summary>

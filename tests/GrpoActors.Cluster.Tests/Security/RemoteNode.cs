@@ -60,12 +60,16 @@ internal sealed class RemoteNode : IAsyncDisposable
     public Task<string[]> LinesSoFar() => FirstLines(0);
 
     /// <summary>An association of this system has failed.</summary>
-    public Task<AssociationErrorEvent> NextFailure()
+    public Task<AssociationErrorEvent> NextFailure() => Next<AssociationErrorEvent>();
+
+    /// <summary>The first that remoting tells of this kind: with <see cref="AssociationEvent"/>, that an association came about, or failed, or ended.</summary>
+    public Task<T> Next<T>()
+        where T : AssociationEvent
     {
-        var failed = new TaskCompletionSource<AssociationErrorEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
-        IActorRef listener = System.ActorOf(Props.Create(() => new Failure(failed)));
-        System.EventStream.Subscribe(listener, typeof(AssociationErrorEvent));
-        return failed.Task.WaitAsync(Patience);
+        var told = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        IActorRef listener = System.ActorOf(Props.Create(() => new Listener<T>(told)));
+        System.EventStream.Subscribe(listener, typeof(RemotingLifecycleEvent));
+        return told.Task.WaitAsync(Patience);
     }
 
     public async ValueTask DisposeAsync() => await System.Terminate();
@@ -84,9 +88,13 @@ internal sealed class RemoteNode : IAsyncDisposable
         public Echo() => ReceiveAny(message => Sender.Tell(message));
     }
 
-    private sealed class Failure : ReceiveActor
+    private sealed class Listener<T> : ReceiveActor
     {
-        public Failure(TaskCompletionSource<AssociationErrorEvent> failed) => Receive<AssociationErrorEvent>(happened => failed.TrySetResult(happened));
+        public Listener(TaskCompletionSource<T> told)
+        {
+            Receive<T>(happened => told.TrySetResult(happened));
+            ReceiveAny(_ => { });
+        }
     }
 
     private sealed class Lines : ReceiveActor
