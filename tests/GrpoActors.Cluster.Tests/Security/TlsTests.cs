@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Configuration;
@@ -44,13 +46,30 @@ public sealed class TlsTests : IDisposable
         Assert.Equal("still", await b.Ask(a.Address, "still"));
     }
 
-    [Fact]
-    public async Task A_certificate_of_another_authority_is_refused_though_its_node_has_the_secret()
+    [Theory]
+    [InlineData("ours", true)]
+    [InlineData("theirs", false)]
+    public async Task A_greeting_is_answered_only_where_the_certificate_is_of_our_authority(string authority, bool answered)
     {
-        await using RemoteNode a = RemoteNode.Start("a", Read(MakeAuthority("ours"))), stranger = RemoteNode.Start("b", Read(MakeAuthority("theirs")));
-        Task<Akka.Remote.AssociationEvent> asked = a.Next<Akka.Remote.AssociationEvent>(), asks = stranger.Next<Akka.Remote.AssociationEvent>();
-        stranger.Tell(a.Address, "let me in");
-        Assert.IsNotType<Akka.Remote.AssociatedEvent>(await await Task.WhenAny(asked, asks));
+        NodeSecurity ours = Read(MakeAuthority("ours")), caller = authority == "ours" ? ours : Read(MakeAuthority(authority));
+        await using RemoteNode a = RemoteNode.Start("a", ours, "grpo.security.handshake-timeout = 1 s");
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, a.Address.Port!.Value);
+        // It believes whomever it calls: whether it is believed itself is what is asked.
+        await using var tls = new SslStream(client.GetStream(), leaveInnerStreamOpen: false, (_, _, _, _) => true);
+        using var answer = new MemoryStream();
+        try
+        {
+            await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "127.0.0.1", ClientCertificates = [caller.Certificate!] }).WaitAsync(TimeSpan.FromSeconds(60));
+            await tls.WriteAsync(FrameProxy.WithLength(LinkHandshake.Greeting(LinkHandshake.NewNonce())));
+            await tls.CopyToAsync(answer).WaitAsync(TimeSpan.FromSeconds(60));
+        }
+        catch (Exception refused) when (refused is IOException or AuthenticationException)
+        {
+            // in the handshake, or reset after it
+        }
+
+        Assert.Equal(answered, answer.Length > 0);
     }
 
     [Fact]
@@ -87,7 +106,7 @@ public sealed class TlsTests : IDisposable
     public void A_host_that_the_certificate_does_not_name_is_believed_only_where_that_is_set()
     {
         NodeSecurity security = Read(MakeAuthority("ours"));
-        const System.Net.Security.SslPolicyErrors Mismatch = System.Net.Security.SslPolicyErrors.RemoteCertificateNameMismatch;
+        const SslPolicyErrors Mismatch = SslPolicyErrors.RemoteCertificateNameMismatch;
         Assert.False(NodeCertificates.Trusted(security.Certificate, null, Mismatch, security.Authorities, checkHostName: true));
         Assert.True(NodeCertificates.Trusted(security.Certificate, null, Mismatch, security.Authorities, checkHostName: false));
         Assert.False(NodeCertificates.Trusted(null, null, default, security.Authorities, checkHostName: false));
