@@ -12,7 +12,7 @@ public abstract class KillTests(ITestOutputHelper output)
     /// <summary>Killed processes in all; <c>GRPO_CLUSTER_KILLS=50</c> for more.</summary>
     protected static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("GRPO_CLUSTER_KILLS") ?? "6", CultureInfo.InvariantCulture);
 
-    private const int StepsPerCluster = 300;
+    private const int StepsPerCluster = 150;
 
     protected abstract string[] Journal { get; }
 
