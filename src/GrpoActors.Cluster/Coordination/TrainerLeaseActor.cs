@@ -112,8 +112,24 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
             log.Info("{0} is the trainer (term {1})", name, term);
         }
 
-        holder = new Holder(name, Sender, term, time.GetTimestamp());
+        holder ??= new Holder(name, Sender, term);
+        holder.GrantedAt = time.GetTimestamp();
+        if (holder.Misses(wanted))
+        {
+            log.Warning("Something between the coordinator and the trainer {0} was lost on the way; all that is open is asked of it again", name);
+            Restarted();
+        }
+
         Sender.Tell(new LeaseGranted(term, wanted.AskedAt, duration));
+    }
+
+    private void Restarted()
+    {
+        Context.Parent.Tell(new Command.TrainerRestarted());
+        foreach (TrainerEffect asked in judgements.Values)
+        {
+            Order(asked); // the learner asks again for training alone: in the embedded host a trainer's failure is none of the evaluator's
+        }
     }
 
     private void Vacate()
@@ -129,36 +145,34 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
             return; // of a trainer whose lease is over
         }
 
-        if (report.News is TrainerNews.Published published)
+        holder.Heard++;
+        switch (report.News)
         {
-            Context.Parent.Tell(published.Weights);
+            case TrainerNews.Restarted:
+                Restarted();
+                return;
+            case TrainerNews.Published x:
+                Context.Parent.Tell(x.Weights);
+                break;
+            case TrainerNews.Judged x:
+                judgements.Remove(x.Version.Steps);
+                break;
         }
 
         Context.Parent.Tell(Command(report.News));
-        if (report.News is TrainerNews.Judged judged)
-        {
-            judgements.Remove(judged.Version.Steps);
-        }
-        else if (report.News is TrainerNews.Restarted)
-        {
-            foreach (TrainerEffect asked in judgements.Values)
-            {
-                Order(asked); // the learner asks again for training alone: in the embedded host a trainer's failure is none of the evaluator's
-            }
-        }
     }
 
     private void Order(TrainerEffect asked)
     {
         if (holder is { } held)
         {
+            held.Sent++;
             held.Ref.Tell(new TrainerOrder(held.Term, Task(asked)));
         }
     }
 
     private static Command Command(TrainerNews news) => news switch
     {
-        TrainerNews.Restarted => new Command.TrainerRestarted(),
         TrainerNews.Published x => new Command.VersionPublished(x.Weights.Version),
         TrainerNews.Trained x => new Command.BatchTrained(x.Step, x.Outputs, x.Timings),
         TrainerNews.Tripped x => new Command.SentinelTripped(x.Step, x.Batch, x.Reason),
@@ -179,5 +193,38 @@ internal sealed class TrainerLeaseActor : ReceiveActor, IWithTimers
         _ => throw new InvalidOperationException($"{asked.Effect.GetType().Name} is nothing for a trainer."),
     };
 
-    private sealed record Holder(string Name, IActorRef Ref, long Term, long GrantedAt);
+    private sealed class Holder(string name, IActorRef actor, long term)
+    {
+        private long sentBefore; // when it asked the last time
+
+        public string Name => name;
+
+        public IActorRef Ref => actor;
+
+        public long Term => term;
+
+        public long GrantedAt { get; set; }
+
+        /// <summary>Orders to it.</summary>
+        public long Sent { get; set; }
+
+        /// <summary>Reports of it.</summary>
+        public long Heard { get; set; }
+
+        /// <summary>
+        /// Between two actors nothing overtakes: its reports have come before this message, and it has had the orders of before its last one. What is missing will not come any more; after that
+        /// both count on from here.
+        /// </summary>
+        public bool Misses(LeaseWanted wanted)
+        {
+            bool misses = wanted.Orders < sentBefore || wanted.Reports > Heard;
+            if (misses)
+            {
+                (Sent, Heard) = (wanted.Orders, wanted.Reports);
+            }
+
+            sentBefore = Sent;
+            return misses;
+        }
+    }
 }

@@ -47,7 +47,9 @@ internal sealed record CallAnswered(Introduction By, CallKey Call, ImmutableArra
 /// <summary>A trainer's node asks for the lease, or to keep it.</summary>
 /// <param name="AskedAt">By its own clock, in ticks: what it is granted counts from then.</param>
 /// <param name="Checkpoints">Its newest intact ones, newest first: a journal that is shorter has lost its tail.</param>
-internal sealed record LeaseWanted(Introduction By, long AskedAt, ImmutableArray<CheckpointHeld> Checkpoints) : ToCoordinator;
+/// <param name="Orders">Received under its present term.</param>
+/// <param name="Reports">Sent under it. A number that differs from the coordinator's own tells of something lost on the way, which no deadline need find.</param>
+internal sealed record LeaseWanted(Introduction By, long AskedAt, ImmutableArray<CheckpointHeld> Checkpoints, long Orders = 0, long Reports = 0) : ToCoordinator;
 
 internal sealed record CheckpointHeld(long Step, Digest Chain);
 

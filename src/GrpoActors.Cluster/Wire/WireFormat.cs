@@ -24,7 +24,8 @@ internal static class WireFormat
         ["calls-wanted/1"] = static (ref from) => new CallsWanted(Introduction(ref from), from.Int32("calls")),
         ["call-answered/1"] = static (ref from) => new CallAnswered(Introduction(ref from), Key(ref from), from.Array("outcomes", 1, EventRecord.Outcome)),
         ["lease-wanted/1"] = static (ref from) => new LeaseWanted(
-            Introduction(ref from), from.Int64("asked at"), from.Array("checkpoints", 8 + DigestBytes, static (ref from) => new CheckpointHeld(from.Int64("step"), from.Digest("chain")))),
+            Introduction(ref from), from.Int64("asked at"), from.Array("checkpoints", 8 + DigestBytes, static (ref from) => new CheckpointHeld(from.Int64("step"), from.Digest("chain"))),
+            from.Int64("orders"), from.Int64("reports")),
         ["lease-returned/1"] = static (ref from) => new LeaseReturned(Introduction(ref from), from.Int64("term"), from.Text("reason")),
         ["trainer-report/1"] = static (ref from) => new TrainerReport(from.Int64("term"), News(ref from)),
         ["refused/1"] = static (ref from) => new Refused(from.Text("reason")),
@@ -104,6 +105,8 @@ internal static class WireFormat
                     to.Int64(held.Step);
                     to.Digest(held.Chain);
                 });
+                to.Int64(x.Orders);
+                to.Int64(x.Reports);
                 break;
             case LeaseReturned x:
                 Write(to, x.By);

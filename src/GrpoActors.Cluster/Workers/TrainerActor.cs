@@ -29,6 +29,7 @@ internal sealed class TrainerActor : WorkerActor
     private CancellationTokenSource? work; // null: it stands by
     private volatile Trainer? trainer;
     private bool built;
+    private long orders, reports; // of the present term
     private bool passedOver; // an order of the present term that came without the lease
 
     public TrainerActor(NodeServices node, string worker, IActorRef coordinator)
@@ -39,7 +40,7 @@ internal sealed class TrainerActor : WorkerActor
         journal = new JournalFollower(node.Journal, node.Setup.Plan.Identity);
         evaluator = new Evaluator(node.Setup, node.Weights, node.Time, command => Myself.Tell(command));
         held = [.. checkpoints.Scan().OfType<FoundCheckpoint.Intact>().Take(2).Select(found => new CheckpointHeld(found.Step, found.Manifest.Mark.Chain))];
-        Receive<AskForLease>(_ => Coordinator.Tell(new LeaseWanted(By, node.Time.GetTimestamp(), held)));
+        Receive<AskForLease>(_ => Coordinator.Tell(new LeaseWanted(By, node.Time.GetTimestamp(), held, orders, reports)));
         Receive<LeaseGranted>(Granted);
         Receive<LeaseDenied>(x =>
         {
@@ -49,8 +50,16 @@ internal sealed class TrainerActor : WorkerActor
                 StandBy();
             }
         });
+        Receive<ReadAgain>(x =>
+        {
+            if (x.Term == lease.Term && lease.Holds && built)
+            {
+                Train(x.Asked);
+            }
+        });
         Receive<TrainerOrder>(x =>
         {
+            orders += x.Term == lease.Term ? 1 : 0;
             if (x.Term == lease.Term && built)
             {
                 if (lease.Holds)
@@ -99,6 +108,11 @@ internal sealed class TrainerActor : WorkerActor
     {
         bool sameTerm = granted.Term == lease.Term;
         lease.Grant(granted.Term, granted.AskedAt, granted.For);
+        if (!sameTerm)
+        {
+            (orders, reports) = (0, 0);
+        }
+
         if (work is null)
         {
             Log.LogInformation("This node is the trainer (term {Term})", granted.Term);
@@ -210,7 +224,7 @@ internal sealed class TrainerActor : WorkerActor
         catch (StorageException failure)
         {
             Log.LogWarning("The batch of step {Step} cannot be read: {Reason}", asked.Step, failure.Message);
-            Timers.StartSingleTimer(nameof(Train), new TrainerOrder(lease.Term, asked), ReadAgainAfter);
+            Timers.StartSingleTimer(nameof(Train), new ReadAgain(lease.Term, asked), ReadAgainAfter);
         }
     }
 
@@ -223,7 +237,13 @@ internal sealed class TrainerActor : WorkerActor
         }
     }
 
-    private void Report(TrainerNews news) => Coordinator.Tell(new TrainerReport(lease.Term, news));
+    private void Report(TrainerNews news)
+    {
+        reports++;
+        Coordinator.Tell(new TrainerReport(lease.Term, news));
+    }
 
     private sealed record AskForLease;
+
+    private sealed record ReadAgain(long Term, TrainerTask.Train Asked);
 }

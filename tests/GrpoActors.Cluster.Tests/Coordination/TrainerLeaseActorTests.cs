@@ -106,6 +106,31 @@ public sealed class TrainerLeaseActorTests : TestKit
     }
 
     [Fact]
+    public void An_order_that_was_lost_on_the_way_is_found_at_the_second_renewal_and_all_is_asked_again()
+    {
+        Ask<LeaseGranted>(first, "t1");
+        desk.Tell(new TrainerEffect(new Effect.BeginPhase(0, true, false), 12));
+        first.ExpectMsg<TrainerOrder>(); // the probe's; the trainer says that it had none
+        Ask<LeaseGranted>(first, "t1");
+        Ask<LeaseGranted>(first, "t1");
+        Assert.IsType<Command.TrainerRestarted>(FishForMessage(message => message is Command));
+        Renew(orders: 1, reports: 0);
+        ExpectNoMsg(0);
+    }
+
+    [Fact]
+    public void A_report_that_was_lost_on_the_way_is_found_at_the_next_renewal()
+    {
+        long term = Ask<LeaseGranted>(first, "t1").Term;
+        desk.Tell(new TrainerReport(term, new TrainerNews.Tripped(4, Digest.Of("batch"), "not finite")), first);
+        Assert.IsType<Command.SentinelTripped>(FishForMessage(message => message is Command));
+        Renew(orders: 0, reports: 1);
+        ExpectNoMsg(0);
+        Renew(orders: 0, reports: 2);
+        Assert.IsType<Command.TrainerRestarted>(FishForMessage(message => message is Command));
+    }
+
+    [Fact]
     public void A_grant_that_lay_in_a_frozen_process_is_worth_nothing_when_it_wakes()
     {
         var lease = new TrainerLease(time);
@@ -116,6 +141,12 @@ public sealed class TrainerLeaseActorTests : TestKit
         Assert.Throws<StorageException>(lease.Require);
         lease.Grant(1, time.GetTimestamp(), Length);
         lease.Require();
+    }
+
+    private void Renew(long orders, long reports)
+    {
+        desk.Tell(new LeaseWanted(Named("t1"), 0, [], orders, reports), first);
+        first.ExpectMsg<LeaseGranted>();
     }
 
     private T Ask<T>(TestProbe candidate, string name, long askedAt = 0)

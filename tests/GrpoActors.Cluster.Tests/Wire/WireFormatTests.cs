@@ -28,7 +28,7 @@ public sealed class WireFormatTests
         new CompletionsOffered(By, Ticket, Digest.Of("policy"), TimeSpan.FromSeconds(2), Content),
         new CallsWanted(By, 4),
         new CallAnswered(By, new CallKey(Group, 1, 2), [new ScoreOutcome.Scored(0.5f), new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(1)), new ScoreOutcome.Faulted("no")]),
-        new LeaseWanted(By, 123, [new CheckpointHeld(5, Digest.Of("chain"))]),
+        new LeaseWanted(By, 123, [new CheckpointHeld(5, Digest.Of("chain"))], Orders: 7, Reports: 9),
         new LeaseReturned(By, 65537, "it leaves"),
         new TrainerReport(65537, new TrainerNews.Restarted()),
         new TrainerReport(65537, new TrainerNews.Published(Weights)),
