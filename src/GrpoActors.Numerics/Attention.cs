@@ -229,9 +229,9 @@ public static unsafe partial class Attention
                 float* to = columns + ((nint)first * n);
                 int end = Math.Min(Block, count - first), split = Math.Clamp(prefixLength - first, 0, end);
                 if (split > 0)
-                    Lanes.Transpose(prefix + (first * stride), stride, 0, split, n, to);
+                    Lanes.Transpose(prefix + (first * stride), stride, 0, split, n, to, Block);
                 if (split < end)
-                    Lanes.Transpose(own + ((first + split - prefixLength) * stride), stride, split, end, n, to);
+                    Lanes.Transpose(own + ((first + split - prefixLength) * stride), stride, split, end, n, to, Block);
             }
         }
 

@@ -5,24 +5,49 @@ namespace GrpoActors.Numerics;
 
 public static unsafe partial class Gemm
 {
-    /// <summary>Rows from which a product copies its left operand into tiles.</summary>
-    private const int ManyRows = 48;
+    /// <summary>Where <paramref name="index"/> of <paramref name="count"/> nearly equal parts begins.</summary>
+    private static int Part(int length, int index, int count) => (int)((long)length * index / count);
 
-    /// <summary>Where <paramref name="index"/> of <paramref name="count"/> nearly equal parts begins, in whole units.</summary>
-    private static int Part(int length, int unit, int index, int count)
-        => (int)Math.Min(length, (((long)length + unit - 1) / unit * index / count) * unit);
+    /// <summary>How rows are cut into bands, each of which one thread takes through the panels.</summary>
+    private readonly struct Bands
+    {
+        /// <summary>Half a megabyte of rows stays in the second-level cache while the panels pass.</summary>
+        private const int BandFloats = 131072;
 
-    /// <summary>Many rows against panels of 64 columns. An item is a band of rows and a run of columns.</summary>
+        private const int TilesMin = 2, TilesMax = 32, ChunkInner = 768;
+
+        public Bands(int rows, int inner, int threads)
+        {
+            InnerMax = Math.Max(ChunkInner, BandFloats / Math.Max(1, rows));
+            Chunks = (inner + InnerMax - 1) / InnerMax;
+            int height = Math.Clamp(BandFloats * Math.Max(1, Chunks) / Math.Max(1, inner) / PanelTile.Rows, TilesMin, TilesMax) * PanelTile.Rows;
+            Count = (rows + height - 1) / height;
+            // As many bands for one thread as for another; one band alone is shared by columns.
+            if (Count > 1)
+                Count = (Count + threads - 1) / threads * threads;
+        }
+
+        public int Count { get; }
+
+        /// <summary>Parts of the inner index, one after another: rows x part is what a band holds.</summary>
+        public int Chunks { get; }
+
+        public int InnerMax { get; }
+    }
+
+    /// <summary>Rows against panels of 32 columns. An item is a band of rows and a run of panels.</summary>
     /// <remarks>
     /// <code>
-    /// band      rows copied into tiles of up to 6, a chunk of the inner index at a time: half a megabyte that stays in the second-level cache
-    /// block     of a panel: up to 128 of the inner index x 64 columns, which stays in the first-level cache while the tiles of the band pass
-    /// result    of a band and a panel: waits in the second-level cache between two blocks, which changes no bit
+    /// band      rows copied into tiles of up to 12, a chunk of the inner index at a time: half a megabyte that stays in the second-level cache
+    /// block     of a panel: up to 128 of the inner index x 32 columns, which stays in the first-level cache while the tiles of the band pass
+    /// result    of a band and a panel: waits in the caches between two blocks, which changes no bit
     /// </code>
+    /// While the first tile works on a block, it asks for the next one; a lone tile reads its panel as one stream. So with few rows (decoding) the weights come from
+    /// memory once for all of them, as fast as memory gives them.
     /// </remarks>
-    private readonly struct BlockedWork : ITeamWork
+    private readonly struct PanelsWork : ITeamWork
     {
-        private const int BandFloats = 131072, BandTilesMax = 64, BandTilesMin = 4, ChunkInnerMax = 768, BlockInnerMax = 128;
+        private const int BlockInner = 128, StreamAhead = 32; // of the inner index
 
         private readonly ThreadTeam _team;
         private readonly Operand _rows;
@@ -30,72 +55,63 @@ public static unsafe partial class Gemm
         private readonly float* _result;
         private readonly nint _resultStride;
         private readonly bool _continues;
-        private readonly int _count, _inner, _columns, _chunks, _bands, _runs, _unit;
+        private readonly int _count, _inner, _columns, _runs, _all;
+        private readonly Bands _bands;
 
-        public BlockedWork(ThreadTeam team, Operand rows, int count, Panels panels, int inner, int columns, float* result, nint resultStride, bool continues)
+        public PanelsWork(ThreadTeam team, Operand rows, int count, Panels panels, int inner, int columns, float* result, nint resultStride, bool continues)
         {
-            _rows = rows;
-            _panels = panels;
             _result = result;
-            (_team, _resultStride, _count, _inner, _columns, _continues) = (team, resultStride, count, inner, columns, continues);
-            _chunks = (inner + ChunkInnerMax - 1) / ChunkInnerMax;
-            int bandRows = Math.Clamp(BandFloats / ((inner + _chunks - 1) / _chunks) / GemmTile.Rows, BandTilesMin, BandTilesMax) * GemmTile.Rows;
-            _bands = (count + bandRows - 1) / bandRows;
-            // As many bands for one thread as for another; one band alone is shared by columns. No item is below some 100,000 multiply-adds.
-            if (_bands > 1)
-                _bands = (_bands + team.Threads - 1) / team.Threads * team.Threads;
-            _unit = columns >= 8 * GemmTile.Columns * team.Threads ? GemmTile.Columns : GemmTile.Columns / 2;
-            int units = (columns + _unit - 1) / _unit;
-            _runs = _bands > 1 || team.Threads == 1 ? 1 : (int)Math.Clamp((long)count * inner * columns / 100_000, 1, Math.Min(units, team.Threads));
+            (_team, _rows, _panels) = (team, rows, panels);
+            (_resultStride, _count, _inner, _columns, _continues) = (resultStride, count, inner, columns, continues);
+            _bands = new Bands(count, inner, team.Threads);
+            _all = (columns + PanelTile.Columns - 1) / PanelTile.Columns;
+            // Many panels are shared out a few at a time, so that a thread that is held up holds up no other; no item is below some 100,000 multiply-adds.
+            int runs = _bands.Count > 1 || team.Threads == 1 ? 1 : _all >= 64 * team.Threads ? 4 * team.Threads : team.Threads;
+            _runs = (int)Math.Clamp((long)count * inner * columns / 100_000, 1, Math.Min(_all, runs));
         }
 
-        public int Items => _bands * _runs;
+        public int Items => _bands.Count * _runs;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int item, int worker)
         {
             int band = item / _runs, run = item - (band * _runs);
-            int rowStart = Part(_count, 1, band, _bands), rows = Part(_count, 1, band + 1, _bands) - rowStart;
-            int columnStart = Part(_columns, _unit, run, _runs), columnEnd = Part(_columns, _unit, run + 1, _runs);
+            int rowStart = Part(_count, band, _bands.Count), rows = Part(_count, band + 1, _bands.Count) - rowStart;
+            int panelStart = Part(_all, run, _runs), panelEnd = Part(_all, run + 1, _runs);
             if (rows == 0)
                 return;
-            float* band_ = _team.ScratchOf(worker, ((nint)rows * Math.Min(_inner, ChunkInnerMax)) + TileRows.Slack);
-            for (int chunk = 0; chunk < _chunks; chunk++)
+            nint bandFloats = ((nint)rows * Math.Min(_inner, _bands.InnerMax)) + TileRows.Slack;
+            float* made = _team.ScratchOf(worker, bandFloats + (_panels.AreMade ? (nint)PanelTile.Columns * Math.Min(_inner, _bands.InnerMax) : 0));
+            float* copied = made + (_panels.AreMade ? (nint)PanelTile.Columns * Math.Min(_inner, _bands.InnerMax) : 0);
+            for (int chunk = 0; chunk < _bands.Chunks; chunk++)
             {
-                int first = Part(_inner, 1, chunk, _chunks), inner = Part(_inner, 1, chunk + 1, _chunks) - first;
-                int blocks = (inner + BlockInnerMax - 1) / BlockInnerMax;
-                TileRows.Copy(_rows.From(rowStart, first), rows, inner, blocks, band_);
-                for (int column = columnStart; column < columnEnd;)
+                int first = Part(_inner, chunk, _bands.Chunks), inner = Part(_inner, chunk + 1, _bands.Chunks) - first;
+                int blocks = TileRows.Tiles(rows) == 1 ? 1 : (inner + BlockInner - 1) / BlockInner;
+                TileRows.Copy(_rows.From(rowStart, first), rows, inner, blocks, copied);
+                for (int panel = panelStart; panel < panelEnd; panel++)
                 {
-                    int panelStart = column & ~(GemmTile.Columns - 1), inPanel = column - panelStart;
-                    float* panel = _panels.At(panelStart, out int width) + ((nint)first * width) + inPanel;
-                    int columns = Math.Min(GemmTile.Columns - inPanel, columnEnd - column);
-                    Panel(band_, rows, inner, blocks, panel, width, columns, _result + (rowStart * _resultStride) + column, _continues || first > 0);
-                    column += columns;
+                    Panel at = _panels.At(panel, first, inner, made);
+                    Multiply(copied, rows, inner, blocks, at, Math.Min(PanelTile.Columns, _columns - (panel * PanelTile.Columns)), _result + (rowStart * _resultStride) + (panel * PanelTile.Columns), _continues || first > 0);
                 }
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void Panel(float* band, int rows, int inner, int blocks, float* panel, int width, int columns, float* result, bool continues)
+        private void Multiply(float* copied, int rows, int inner, int blocks, Panel panel, int columns, float* result, bool continues)
         {
-            int tiles = TileRows.Tiles(rows), lines = tiles >= 4 ? 1 : tiles >= 2 ? 2 : 4, parts = 4 / lines;
-            bool isWhole = columns == GemmTile.Columns;
+            int tiles = TileRows.Tiles(rows);
             for (int block = 0; block < blocks; block++)
             {
-                int start = Part(inner, 1, block, blocks), length = Part(inner, 1, block + 1, blocks) - start;
-                float* a = band + ((nint)start * rows), b = panel + ((nint)start * width), c = result;
+                int start = Part(inner, block, blocks), length = Part(inner, block + 1, blocks) - start;
+                float* a = copied + ((nint)start * rows), b = panel.At + ((nint)start * panel.Width), c = result;
+                float* ahead = panel.Next != null ? panel.Next + (start * panel.NextK) : b + ((tiles == 1 ? StreamAhead : length) * panel.Width);
                 for (int tile = 0; tile < tiles; tile++)
                 {
                     int count = TileRows.First(rows, tile + 1, tiles) - TileRows.First(rows, tile, tiles);
-                    int part = tile * parts / tiles;
                     float* next = c + (count * _resultStride);
-                    if (block == 0 && isWhole && tile + 1 < tiles)
+                    if (block == 0 && tile + 1 < tiles)
                         Ask(next, _resultStride);
-                    if (isWhole && (tile == 0 || part != (tile - 1) * parts / tiles))
-                        GemmTile.RunAhead(count, length, a, 1, count, b, width, c, _resultStride, continues, b + ((nint)(length + (part * length / parts)) * GemmTile.Columns), lines);
-                    else
-                        Tile(count, columns, length, a, 1, count, b, width, c, _resultStride, continues);
+                    Tile(count, columns, length, a, b, panel.Width, c, _resultStride, continues, tile == 0 ? ahead : null, panel.NextK);
                     a += (nint)count * length;
                     c = next;
                 }
@@ -109,13 +125,36 @@ public static unsafe partial class Gemm
         {
             if (!Sse.IsSupported)
                 return;
-            for (int row = 0; row < GemmTile.Rows; row++, c += stride)
+            for (int row = 0; row < PanelTile.Rows; row++, c += stride)
             {
                 Sse.Prefetch0(c);
                 Sse.Prefetch0(c + 16);
-                Sse.Prefetch0(c + 32);
-                Sse.Prefetch0(c + 48);
             }
         }
+    }
+
+    /// <summary>One tile; columns that the result does not have go to a buffer instead.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Tile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    {
+        if ((columns & 15) == 0)
+            PanelTile.Run(rows, columns >> 4, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+        else
+            RaggedTile(rows, columns, k, a, b, bK, c, cRow, continues);
+    }
+
+    [SkipLocalsInit]
+    private static void RaggedTile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues)
+    {
+        float* buffer = stackalloc float[PanelTile.Rows * PanelTile.Columns];
+        uint bytes = (uint)columns * sizeof(float);
+        for (int row = 0; continues && row < rows; row++)
+        {
+            Unsafe.InitBlockUnaligned(buffer + (row * PanelTile.Columns), 0, PanelTile.Columns * sizeof(float));
+            Unsafe.CopyBlockUnaligned(buffer + (row * PanelTile.Columns), c + (row * cRow), bytes);
+        }
+        PanelTile.Run(rows, (columns + 15) >> 4, k, a, b, bK, buffer, PanelTile.Columns, continues, null, 0);
+        for (int row = 0; row < rows; row++)
+            Unsafe.CopyBlockUnaligned(c + (row * cRow), buffer + (row * PanelTile.Columns), bytes);
     }
 }

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace GrpoActors.Numerics;
 
-/// <summary>The left operand of a product: entry (r, k) lies at <paramref name="at"/> + r <paramref name="row"/> + k <paramref name="inner"/>; one of the strides is 1.</summary>
+/// <summary>One operand of a product: entry (r, k) lies at <paramref name="at"/> + r <paramref name="row"/> + k <paramref name="inner"/>; one of the strides is 1.</summary>
 internal readonly unsafe struct Operand(float* at, nint row, nint inner)
 {
     public float* At => at;
@@ -15,32 +15,81 @@ internal readonly unsafe struct Operand(float* at, nint row, nint inner)
     public Operand From(int firstRow, int firstInner) => new(at + (firstRow * row) + (firstInner * inner), row, inner);
 }
 
-/// <summary>The right operand of a product in panels of 64 columns, [inner][width] each, that touch; the last is narrower where <paramref name="isTight"/>.</summary>
-internal readonly unsafe struct Panels(float* at, int inner, int columns, bool isTight)
+/// <summary>A part of a panel: entry (k, n) lies at <paramref name="at"/> + k <paramref name="width"/> + n; what follows it lies at <paramref name="next"/> (null: behind it), <paramref name="nextK"/> floats a k.</summary>
+internal readonly unsafe struct Panel(float* at, nint width, float* next, nint nextK)
 {
-    /// <summary>The panel that starts at <paramref name="column"/> (a multiple of 64) and its width.</summary>
-    public float* At(int column, out int width)
+    public float* At => at;
+
+    public nint Width => width;
+
+    public float* Next => next;
+
+    public nint NextK => nextK;
+}
+
+/// <summary>The right operand of a product in panels of 32 columns, [inner][width] each: they lie there already and touch, or each is made when its turn comes.</summary>
+internal readonly unsafe struct Panels
+{
+    private readonly float* _panels;
+    private readonly Operand _source;
+    private readonly int _inner, _columns;
+    private readonly bool _isTight;
+
+    /// <param name="isTight">The last panel is no wider than it must be, in steps of 16.</param>
+    public Panels(float* at, int inner, int columns, bool isTight)
     {
-        width = isTight ? Math.Min(GemmTile.Columns, PackedMatrix.RoundedUp(columns) - column) : GemmTile.Columns;
-        return at + ((nint)column * inner);
+        _panels = at;
+        (_inner, _columns, _isTight) = (inner, columns, isTight);
+    }
+
+    /// <summary>Panels of a matrix that lies in memory, its columns as rows (<see cref="Operand.Inner"/> is 1) or as columns: each is made where it is used.</summary>
+    public Panels(Operand source, int inner, int columns) => (_source, _inner, _columns) = (source, inner, columns);
+
+    /// <summary>Whether <see cref="At"/> needs memory for a panel.</summary>
+    public bool AreMade => _panels == null;
+
+    /// <summary>Part of a panel.</summary>
+    /// <param name="made">Where it is made, if it is.</param>
+    public Panel At(int panel, int first, int inner, float* made)
+    {
+        int column = panel * PanelTile.Columns;
+        if (!AreMade)
+        {
+            int width = _isTight ? Math.Min(PanelTile.Columns, PackedMatrix.RoundedUp(_columns) - column) : PanelTile.Columns;
+            return new(_panels + ((nint)column * _inner) + ((nint)first * width), width, null, width);
+        }
+        Make(_source.From(column, first), inner, Math.Min(PanelTile.Columns, _columns - column), made);
+        // Columns that are rows are one stream where all of them touch.
+        float* next = _source.From(column + PanelTile.Columns, first).At;
+        return new(made, PanelTile.Columns, next, _source.Inner == 1 ? PanelTile.Columns : _source.Inner);
+    }
+
+    /// <summary>Makes a panel, or some of its inner index.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Make(Operand from, int inner, int columns, float* to)
+    {
+        if (from.Inner == 1)
+            Lanes.Transpose(from.At, from.Row, 0, columns, inner, to, PanelTile.Columns);
+        else
+            Lanes.Pad(from.At, from.Inner, inner, columns, to, PanelTile.Columns);
     }
 }
 
 /// <summary>Rows copied so that a tile reads them one after another.</summary>
 /// <remarks>
 /// <code>
-/// block of the inner index -> tile of up to 6 rows -> k -> row
+/// block of the inner index -> tile of up to 12 rows -> k -> row
 /// </code>
 /// Blocks, and tiles inside a block, are nearly equal parts.
 /// </remarks>
 internal static unsafe class TileRows
 {
     /// <summary>Floats after the last one that may be written.</summary>
-    public const int Slack = 8;
+    public const int Slack = 16;
 
     private const int TokensAtATime = 8;
 
-    public static int Tiles(int rows) => (rows + GemmTile.Rows - 1) / GemmTile.Rows;
+    public static int Tiles(int rows) => (rows + PanelTile.Rows - 1) / PanelTile.Rows;
 
     public static int First(int rows, int tile, int tiles) => rows * tile / tiles;
 
@@ -58,37 +107,29 @@ internal static unsafe class TileRows
         }
     }
 
-    /// <summary>Rows whose k touch. Of a tile with fewer than 6 rows what is written too much is written over by the next k, or by the next tile.</summary>
+    /// <summary>Rows whose k touch, four rows and four k at a time, the last rows first: what is written too much is written over by the first rows of the next k, or by the next tile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transposed(float* from, nint stride, int rows, int tiles, int length, float* to)
     {
         for (int tile = 0; tile < tiles; tile++)
         {
             int first = First(rows, tile, tiles), count = First(rows, tile + 1, tiles) - first;
-            float* r0 = from + (first * stride), r1 = count > 1 ? r0 + stride : r0, r2 = count > 2 ? r1 + stride : r0, r3 = count > 3 ? r2 + stride : r0;
-            float* r4 = count > 4 ? r3 + stride : r0, r5 = count > 5 ? r4 + stride : r0, at = to;
+            float* r0 = from + (first * stride), at = to;
             int k = 0;
             for (; k + 4 <= length; k += 4, at += 4 * count)
             {
-                Lanes.Turned(Vector128.Load(r0 + k), Vector128.Load(r1 + k), Vector128.Load(r2 + k), Vector128.Load(r3 + k), out Vector128<float> k0, out Vector128<float> k1, out Vector128<float> k2, out Vector128<float> k3);
-                if (count > 4)
+                for (int row = (count - 1) & ~3; row >= 0; row -= 4)
                 {
-                    (Vector128<float> low, Vector128<float> high) = Lanes.Interleaved(Vector128.Load(r4 + k), Vector128.Load(r5 + k));
-                    k0.Store(at);
-                    low.GetLower().Store(at + 4);
-                    k1.Store(at + count);
-                    low.GetUpper().Store(at + count + 4);
-                    k2.Store(at + (2 * count));
-                    high.GetLower().Store(at + (2 * count) + 4);
-                    k3.Store(at + (3 * count));
-                    high.GetUpper().Store(at + (3 * count) + 4);
-                }
-                else
-                {
-                    k0.Store(at);
-                    k1.Store(at + count);
-                    k2.Store(at + (2 * count));
-                    k3.Store(at + (3 * count));
+                    // Rows that are not there are read as the first of the four.
+                    float* r = r0 + (row * stride) + k, to4 = at + row;
+                    int present = count - row;
+                    Lanes.Turned(
+                        Vector128.Load(r), Vector128.Load(present > 1 ? r + stride : r), Vector128.Load(present > 2 ? r + (2 * stride) : r), Vector128.Load(present > 3 ? r + (3 * stride) : r),
+                        out Vector128<float> k0, out Vector128<float> k1, out Vector128<float> k2, out Vector128<float> k3);
+                    k0.Store(to4);
+                    k1.Store(to4 + count);
+                    k2.Store(to4 + (2 * count));
+                    k3.Store(to4 + (3 * count));
                 }
             }
             for (; k < length; k++, at += count)
@@ -111,21 +152,15 @@ internal static unsafe class TileRows
             {
                 int first = First(rows, tile, tiles), count = First(rows, tile + 1, tiles) - first;
                 float* at = to + ((nint)first * length) + ((nint)k * count), source = from + (k * stride) + first;
-                if (count < 4)
-                {
-                    for (int i = k; i < end; i++, at += count, source += stride)
-                    {
-                        for (int row = 0; row < count; row++)
-                            at[row] = source[row];
-                    }
-                    continue;
-                }
-                int rest = count - 4;
                 for (int i = k; i < end; i++, at += count, source += stride)
                 {
-                    Vector128<float> head = Vector128.Load(source), tail = Vector128.Load(source + rest);
-                    head.Store(at);
-                    tail.Store(at + rest);
+                    int row = 0;
+                    for (; row + 4 <= count; row += 4)
+                        Vector128.Load(source + row).Store(at + row);
+                    if (row < count && count >= 4)
+                        Vector128.Load(source + count - 4).Store(at + count - 4);
+                    for (; row < count && count < 4; row++)
+                        at[row] = source[row];
                 }
             }
         }
@@ -134,56 +169,60 @@ internal static unsafe class TileRows
 
 public static unsafe partial class Gemm
 {
-    /// <summary>Makes panels of 64 columns of a matrix that lies in rows: all threads together, so that each panel is made once. Memory is read as it lies.</summary>
-    /// <param name="isTurned">An item is a panel, of whose columns each is a row that lies in memory; else some rows, of each a part for every panel.</param>
-    private readonly struct PanelsWork(float* from, nint stride, bool isTurned, int inner, int columns, float* to) : ITeamWork
+    /// <summary>Makes panels of a matrix that lies in memory: all threads together, so that each panel is made once. Memory is read as it lies.</summary>
+    /// <remarks>An item is a panel where its columns lie as rows; else some rows, of each a part for every panel.</remarks>
+    private readonly struct MakingWork(Operand from, int inner, int columns, float* to) : ITeamWork
     {
         private const int RowsPerItem = 64;
 
-        private readonly int _panels = (columns + GemmTile.Columns - 1) / GemmTile.Columns;
+        private readonly int _panels = (columns + PanelTile.Columns - 1) / PanelTile.Columns;
 
-        public int Items => isTurned ? _panels : (inner + RowsPerItem - 1) / RowsPerItem;
+        public int Items => from.Inner == 1 ? _panels : (inner + RowsPerItem - 1) / RowsPerItem;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int item, int worker)
         {
-            if (isTurned)
+            if (from.Inner == 1)
             {
-                int column = item * GemmTile.Columns;
-                Lanes.Transpose(from + (column * stride), stride, 0, Math.Min(GemmTile.Columns, columns - column), inner, to + ((nint)column * inner));
+                int column = item * PanelTile.Columns;
+                Panels.Make(from.From(column, 0), inner, Math.Min(PanelTile.Columns, columns - column), to + ((nint)column * inner));
                 return;
             }
             int first = item * RowsPerItem, end = Math.Min(inner, first + RowsPerItem);
             for (int row = first; row < end; row++)
             {
-                float* source = from + (row * stride), at = to + ((nint)row * GemmTile.Columns);
-                for (int column = 0; column < columns; column += GemmTile.Columns, at += (nint)inner * GemmTile.Columns)
-                    Lanes.Pad(source + column, stride, 1, Math.Min(GemmTile.Columns, columns - column), at, GemmTile.Columns);
+                float* source = from.From(0, row).At, at = to + ((nint)row * PanelTile.Columns);
+                for (int column = 0; column < columns; column += PanelTile.Columns, at += (nint)inner * PanelTile.Columns)
+                    Lanes.Pad(source + column, 0, 1, Math.Min(PanelTile.Columns, columns - column), at, PanelTile.Columns);
             }
         }
     }
 
-    /// <summary>A product whose right operand lies in rows: chunks of it become panels, then meet all rows.</summary>
-    /// <param name="isTurned">Entry (k, n) lies at n <paramref name="stride"/> + k, else at k stride + n.</param>
-    private static void RunInRows(
-        ThreadTeam team, Operand rows, int count, float* right, nint stride, bool isTurned, int inner, int columns, float* result, nint resultStride, bool continues)
+    /// <summary>A product whose right operand lies in memory. One band of rows: each thread makes the panels of its columns. More: chunks become panels once for all bands.</summary>
+    private static void RunInRows(ThreadTeam team, Operand rows, int count, Operand right, int inner, int columns, float* result, nint resultStride, bool continues)
     {
         const int ChunkFloats = 1 << 20, InnerMax = 1536;
         if (count == 0 || inner == 0)
             return;
+        if (new Bands(count, inner, team.Threads).Count == 1)
+        {
+            var alone = new PanelsWork(team, rows, count, new Panels(right, inner, columns), inner, columns, result, resultStride, continues);
+            team.Run(alone.Items, ref alone);
+            return;
+        }
         int chunks = (inner + InnerMax - 1) / InnerMax, chunkInner = (inner + chunks - 1) / chunks;
-        int allPanels = (columns + GemmTile.Columns - 1) / GemmTile.Columns, panelsMax = Math.Max(1, ChunkFloats / chunkInner / GemmTile.Columns);
-        int columnChunks = (allPanels + panelsMax - 1) / panelsMax, chunkColumns = (allPanels + columnChunks - 1) / columnChunks * GemmTile.Columns;
+        int allPanels = (columns + PanelTile.Columns - 1) / PanelTile.Columns, panelsMax = Math.Max(1, ChunkFloats / chunkInner / PanelTile.Columns);
+        int columnChunks = (allPanels + panelsMax - 1) / panelsMax, chunkColumns = (allPanels + columnChunks - 1) / columnChunks * PanelTile.Columns;
         float* panels = team.SharedScratch((nint)chunkInner * chunkColumns);
         for (int chunk = 0; chunk < chunks; chunk++)
         {
-            int first = Part(inner, 1, chunk, chunks), length = Part(inner, 1, chunk + 1, chunks) - first;
+            int first = Part(inner, chunk, chunks), length = Part(inner, chunk + 1, chunks) - first;
             for (int column = 0; column < columns; column += chunkColumns)
             {
                 int width = Math.Min(chunkColumns, columns - column);
-                var making = new PanelsWork(right + (isTurned ? (column * stride) + first : (first * stride) + column), stride, isTurned, length, width, panels);
+                var making = new MakingWork(right.From(column, first), length, width, panels);
                 team.Run(making.Items, ref making);
-                var work = new BlockedWork(team, rows.From(0, first), count, new Panels(panels, length, width, isTight: false), length, width, result + column, resultStride, continues || chunk > 0);
+                var work = new PanelsWork(team, rows.From(0, first), count, new Panels(panels, length, width, isTight: false), length, width, result + column, resultStride, continues || chunk > 0);
                 team.Run(work.Items, ref work);
             }
         }

@@ -25,7 +25,19 @@ internal readonly struct Count5 : ICount { public static int Value => 5; }
 
 internal readonly struct Count6 : ICount { public static int Value => 6; }
 
-/// <summary>The one inner loop of every matrix product: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
+internal readonly struct Count7 : ICount { public static int Value => 7; }
+
+internal readonly struct Count8 : ICount { public static int Value => 8; }
+
+internal readonly struct Count9 : ICount { public static int Value => 9; }
+
+internal readonly struct Count10 : ICount { public static int Value => 10; }
+
+internal readonly struct Count11 : ICount { public static int Value => 11; }
+
+internal readonly struct Count12 : ICount { public static int Value => 12; }
+
+/// <summary>The inner loop of attention's products, operands at any strides: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
 /// <remarks>
 /// <code>
 ///                  n: 16 · vectors →
@@ -52,36 +64,6 @@ internal static unsafe partial class GemmTile
         }
     }
 
-    /// <summary>A tile of 64 columns that asks for memory before it is needed: at each k, so many cache lines (1, 2 or 4) at <paramref name="ahead"/> + k bK.</summary>
-    public static void RunAhead(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, int lines)
-    {
-        if (!Avx512F.IsSupported)
-        {
-            Run<Count4>(rows, k, a, aRow, aK, b, bK, c, cRow, continues);
-            return;
-        }
-        switch (lines)
-        {
-            case 1: RunAhead<Count1>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            case 2: RunAhead<Count2>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            default: RunAhead<Count4>(rows, k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-        }
-    }
-
-    private static void RunAhead<TLines>(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead)
-        where TLines : struct, ICount
-    {
-        switch (rows)
-        {
-            case 1: Wide<Count1, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            case 2: Wide<Count2, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            case 3: Wide<Count3, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            case 4: Wide<Count4, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            case 5: Wide<Count5, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-            default: Wide<Count6, Count4, TLines>(k, a, aRow, aK, b, bK, c, cRow, continues, ahead); break;
-        }
-    }
-
     private static void Run<TVectors>(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
         where TVectors : struct, ICount
     {
@@ -102,22 +84,20 @@ internal static unsafe partial class GemmTile
         where TVectors : struct, ICount
     {
         if (Avx512F.IsSupported)
-            Wide<TRows, TVectors, Count0>(k, a, aRow, aK, b, bK, c, cRow, continues, null);
+            Wide<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
         else if (Fma.IsSupported)
             Middle<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
         else
             Narrow<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
     }
 
-
     /// <summary>512 bits: all columns at once.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Wide<TRows, TVectors, TLines>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead)
+    private static void Wide<TRows, TVectors>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
         where TRows : struct, ICount
         where TVectors : struct, ICount
-        where TLines : struct, ICount
     {
-        float* aAt = a, bAt = b, cAt = c, aheadAt = ahead;
+        float* aAt = a, bAt = b, cAt = c;
         Vector512<float> r0v0 = default, r0v1 = default, r0v2 = default, r0v3 = default;
         Vector512<float> r1v0 = default, r1v1 = default, r1v2 = default, r1v3 = default;
         Vector512<float> r2v0 = default, r2v1 = default, r2v2 = default, r2v3 = default;
@@ -153,10 +133,6 @@ internal static unsafe partial class GemmTile
         }
         for (nint i = 0; i < k; i++)
         {
-            if (TLines.Value > 0) Sse.Prefetch1(aheadAt);
-            if (TLines.Value > 1) Sse.Prefetch1(aheadAt + 16);
-            if (TLines.Value > 2) Sse.Prefetch1(aheadAt + 32);
-            if (TLines.Value > 3) Sse.Prefetch1(aheadAt + 48);
             Vector512<float> b0 = Vector512.Load(bAt + 0);
             Vector512<float> b1 = TVectors.Value > 1 ? Vector512.Load(bAt + 16) : default;
             Vector512<float> b2 = TVectors.Value > 2 ? Vector512.Load(bAt + 32) : default;
@@ -210,7 +186,6 @@ internal static unsafe partial class GemmTile
             }
             aAt += aK;
             bAt += bK;
-            if (TLines.Value > 0) aheadAt += 16 * TLines.Value;
         }
         r0v0.Store(cAt + 0 * cRow + 0);
         if (TVectors.Value > 1) r0v1.Store(cAt + 0 * cRow + 16);
@@ -237,7 +212,6 @@ internal static unsafe partial class GemmTile
         if (TRows.Value > 5 && TVectors.Value > 2) r5v2.Store(cAt + 5 * cRow + 32);
         if (TRows.Value > 5 && TVectors.Value > 3) r5v3.Store(cAt + 5 * cRow + 48);
     }
-
 
     /// <summary>256 bits: 16 columns at a time, 12 accumulators of the 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -152,9 +152,9 @@ public static unsafe class Lanes
         }
     }
 
-    /// <summary>Rows of n floats become columns <paramref name="first"/> .. <paramref name="end"/> - 1 (at most 64): out[n][j], rows of 64; zeros up to a multiple of 16.</summary>
+    /// <summary>Rows of n floats become columns <paramref name="first"/> .. <paramref name="end"/> - 1: out[n][j], rows of <paramref name="width"/>; zeros up to a multiple of 16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns)
+    internal static void Transpose(float* rows, nint stride, int first, int end, int n, float* columns, nint width)
     {
         rows -= first * stride;
         int wide = first + ((end - first) & ~3), padded = (end + 15) & ~15, i = 0;
@@ -163,7 +163,7 @@ public static unsafe class Lanes
         {
             for (int j = first; j < wide; j += 4)
             {
-                float* from = rows + (j * stride) + i, to = columns + (i * GemmTile.Columns) + j;
+                float* from = rows + (j * stride) + i, to = columns + (i * width) + j;
                 if (Sse.IsSupported)
                 {
                     Sse.Prefetch0(from + 16);
@@ -171,39 +171,39 @@ public static unsafe class Lanes
                     Sse.Prefetch0(from + (2 * stride) + 16);
                     Sse.Prefetch0(from + (3 * stride) + 16);
                 }
-                TransposeFour(from, stride, to);
-                TransposeFour(from + 4, stride, to + (4 * GemmTile.Columns));
-                TransposeFour(from + 8, stride, to + (8 * GemmTile.Columns));
-                TransposeFour(from + 12, stride, to + (12 * GemmTile.Columns));
+                TransposeFour(from, stride, to, width);
+                TransposeFour(from + 4, stride, to + (4 * width), width);
+                TransposeFour(from + 8, stride, to + (8 * width), width);
+                TransposeFour(from + 12, stride, to + (12 * width), width);
             }
         }
         for (; i + 4 <= n; i += 4)
         {
             for (int j = first; j < wide; j += 4)
-                TransposeFour(rows + (j * stride) + i, stride, columns + (i * GemmTile.Columns) + j);
+                TransposeFour(rows + (j * stride) + i, stride, columns + (i * width) + j, width);
         }
         for (int rest = i; rest < n; rest++)
         {
             for (int j = first; j < wide; j++)
-                columns[(rest * GemmTile.Columns) + j] = rows[(j * stride) + rest];
+                columns[(rest * width) + j] = rows[(j * stride) + rest];
         }
         for (int k = 0; k < n && wide < padded; k++)
         {
             for (int j = wide; j < padded; j++) // beyond it nobody reads
-                columns[(k * GemmTile.Columns) + j] = j < end ? rows[(j * stride) + k] : 0;
+                columns[(k * width) + j] = j < end ? rows[(j * stride) + k] : 0;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeFour(float* from, nint stride, float* to)
+    private static void TransposeFour(float* from, nint stride, float* to, nint width)
     {
         Turned(
             Vector128.Load(from), Vector128.Load(from + stride), Vector128.Load(from + (2 * stride)), Vector128.Load(from + (3 * stride)),
             out Vector128<float> first, out Vector128<float> second, out Vector128<float> third, out Vector128<float> fourth);
         first.Store(to);
-        second.Store(to + GemmTile.Columns);
-        third.Store(to + (2 * GemmTile.Columns));
-        fourth.Store(to + (3 * GemmTile.Columns));
+        second.Store(to + width);
+        third.Store(to + (2 * width));
+        fourth.Store(to + (3 * width));
     }
 
     /// <summary>Four rows of four become four columns.</summary>

@@ -22,11 +22,11 @@ public enum PackedFor
 /// <summary>A weight matrix w_ED (Hugging Face's [out, in]) laid out for the matrix kernels; packed once per version, read by any number of threads.</summary>
 /// <remarks>
 /// <code>
-/// forward           panels of 64 outputs, each [D][64]: entry (d, e) is w[e, d]; the last panel is as wide as it must be, in steps of 16, zeros beyond E
-/// input gradient    panels of 64 inputs,  each [E][64]: entry (e, d) is w[e, d]; likewise
+/// forward           panels of 32 outputs, each [D][32]: entry (d, e) is w[e, d]; the last panel is as wide as it must be, in steps of 16, zeros beyond E
+/// input gradient    panels of 32 inputs,  each [E][32]: entry (e, d) is w[e, d]; likewise
 /// </code>
 /// Memory: 4 bytes · D · (E rounded up to 16), and once more for the input gradient; native, 64-byte aligned; freed by <see cref="Dispose"/>.
-/// A matrix that is lent has no memory of its own: its panels are made when they are used, by each thread in its scratch memory. With hundreds of rows that takes
+/// A matrix that is lent has no memory of its own: its panels are made when they are used, in scratch memory. With hundreds of rows that takes
 /// a few hundredths of a product's time; with few it would take most of it.
 /// </remarks>
 public sealed unsafe class PackedMatrix : IDisposable
@@ -103,7 +103,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(output);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(output, Outputs);
         Shapes.Equal(w_D.Length, Inputs, nameof(w_D));
-        float* column = ForwardPanel(output & ~(GemmTile.Columns - 1), out int width) + (output & (GemmTile.Columns - 1));
+        float* column = ForwardPanel(output & ~(PanelTile.Columns - 1), out int width) + (output & (PanelTile.Columns - 1));
         for (int d = 0; d < w_D.Length; d++)
             w_D[d] = column[(nint)d * width];
     }
@@ -121,16 +121,16 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal Panels InputGradientPanels => new(Needed(_inputGradient, PackedFor.InputGradient), Outputs, Inputs, isTight: true);
 
-    /// <summary>The panel that starts at output <paramref name="column"/> (a multiple of 64) and its width.</summary>
+    /// <summary>The panel that starts at output <paramref name="column"/> (a multiple of 32) and its width.</summary>
     internal float* ForwardPanel(int column, out int width)
     {
-        width = Math.Min(GemmTile.Columns, RoundedUp(Outputs) - column);
+        width = Math.Min(PanelTile.Columns, RoundedUp(Outputs) - column);
         return Needed(_forward, PackedFor.Forward) + (nint)column * Inputs;
     }
 
     internal float* InputGradientPanel(int column, out int width)
     {
-        width = Math.Min(GemmTile.Columns, RoundedUp(Inputs) - column);
+        width = Math.Min(PanelTile.Columns, RoundedUp(Inputs) - column);
         return Needed(_inputGradient, PackedFor.InputGradient) + (nint)column * Outputs;
     }
 
@@ -152,26 +152,36 @@ public sealed unsafe class PackedMatrix : IDisposable
         public const int RowsPerItem = 64;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-
         public void Run(int item, int worker)
         {
             int start = item * RowsPerItem, end = Math.Min(rows, start + RowsPerItem), inputs = matrix.Inputs;
             if (matrix._forward != null)
             {
-                for (int row = start; row < end; row++)
+                for (int row = start; row < end;)
                 {
-                    int output = firstOutput + row;
-                    float* panel = matrix.ForwardPanel(output & ~(GemmTile.Columns - 1), out int width) + (output & (GemmTile.Columns - 1));
-                    float* source = w + (nint)row * inputs;
-                    for (int d = 0; d < inputs; d++)
-                        panel[(nint)d * width] = source[d];
+                    int output = firstOutput + row, inPanel = output & (PanelTile.Columns - 1), count = Math.Min(PanelTile.Columns - inPanel, end - row);
+                    float* panel = matrix.ForwardPanel(output - inPanel, out int width), source = w + ((nint)row * inputs);
+                    // By whole vectors only, so that nobody's zeros meet another's weights.
+                    if ((inPanel & 15) == 0 && ((count & 15) == 0 || output + count == matrix.Outputs))
+                    {
+                        Lanes.Transpose(source, inputs, inPanel, inPanel + count, inputs, panel, width);
+                    }
+                    else
+                    {
+                        for (int d = 0; d < inputs; d++)
+                        {
+                            for (int i = 0; i < count; i++)
+                                panel[((nint)d * width) + inPanel + i] = source[((nint)i * inputs) + d];
+                        }
+                    }
+                    row += count;
                 }
             }
             if (matrix._inputGradient == null)
                 return;
             for (int row = start; row < end; row++)
             {
-                for (int d = 0; d < inputs; d += GemmTile.Columns)
+                for (int d = 0; d < inputs; d += PanelTile.Columns)
                 {
                     float* panel = matrix.InputGradientPanel(d, out int width) + (nint)(firstOutput + row) * width;
                     new ReadOnlySpan<float>(w + (nint)row * inputs + d, Math.Min(width, inputs - d)).CopyTo(new Span<float>(panel, width));

@@ -1,0 +1,224 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using GrpoActors.Exact;
+
+namespace GrpoActors.Numerics;
+
+/// <summary>The inner loop of a product with panels: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
+/// <remarks>
+/// <code>
+///                  n: 16 · vectors →
+///            b  k ↓  ..........
+///  a  r ↓    c       r0v0  r0v1      up to 12 x 32 accumulators, all in registers
+///     k →            r1v0  r1v1
+/// </code>
+/// Taller and narrower than <see cref="GemmTile"/>: a panel of weights that comes from memory is one stream, read once for 12 rows. a lies as <see cref="TileRows"/> copies it,
+/// the rows of one k side by side. With 256 bits and less the rows go through <see cref="GemmTile"/>.
+/// The accumulators are named locals because the compiler keeps only those in registers; repetition is right here and there, and nowhere else.
+/// </remarks>
+internal static unsafe class PanelTile
+{
+    public const int Rows = 12, Columns = 32;
+
+    /// <summary>A tile of 1 .. 12 rows and 16 or 32 columns.</summary>
+    /// <param name="bK">Width of the panel.</param>
+    /// <param name="ahead">Memory to ask for before it is needed, two cache lines at each k; null: none.</param>
+    /// <param name="aheadK">Its distance from k to k.</param>
+    public static void Run(int rows, int vectors, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    {
+        if (!Avx512F.IsSupported)
+        {
+            int first = Math.Min(rows, GemmTile.Rows);
+            GemmTile.Run(first, vectors, k, a, 1, rows, b, bK, c, cRow, continues);
+            if (rows > first)
+                GemmTile.Run(rows - first, vectors, k, a + first, 1, rows, b, bK, c + (first * cRow), cRow, continues);
+        }
+        else if (vectors == 1)
+        {
+            Run<Count1, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        }
+        else if (ahead == null)
+        {
+            Run<Count2, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        }
+        else
+        {
+            Run<Count2, Count2>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+        }
+    }
+
+    private static void Run<TVectors, TLines>(int rows, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+        where TVectors : struct, ICount
+        where TLines : struct, ICount
+    {
+        switch (rows)
+        {
+            case 1: Tall<Count1, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 2: Tall<Count2, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 3: Tall<Count3, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 4: Tall<Count4, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 5: Tall<Count5, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 6: Tall<Count6, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 7: Tall<Count7, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 8: Tall<Count8, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 9: Tall<Count9, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 10: Tall<Count10, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 11: Tall<Count11, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            default: Tall<Count12, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tall<TRows, TVectors, TLines>(nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+        where TRows : struct, ICount
+        where TVectors : struct, ICount
+        where TLines : struct, ICount
+    {
+        float* aAt = a, bAt = b, aheadAt = ahead;
+        Vector512<float> r0v0 = default, r0v1 = default;
+        Vector512<float> r1v0 = default, r1v1 = default;
+        Vector512<float> r2v0 = default, r2v1 = default;
+        Vector512<float> r3v0 = default, r3v1 = default;
+        Vector512<float> r4v0 = default, r4v1 = default;
+        Vector512<float> r5v0 = default, r5v1 = default;
+        Vector512<float> r6v0 = default, r6v1 = default;
+        Vector512<float> r7v0 = default, r7v1 = default;
+        Vector512<float> r8v0 = default, r8v1 = default;
+        Vector512<float> r9v0 = default, r9v1 = default;
+        Vector512<float> r10v0 = default, r10v1 = default;
+        Vector512<float> r11v0 = default, r11v1 = default;
+        if (continues)
+        {
+            r0v0 = Vector512.Load(c);
+            if (TVectors.Value > 1) r0v1 = Vector512.Load(c + 16);
+            if (TRows.Value > 1) r1v0 = Vector512.Load(c + (1 * cRow));
+            if (TRows.Value > 1 && TVectors.Value > 1) r1v1 = Vector512.Load(c + (1 * cRow) + 16);
+            if (TRows.Value > 2) r2v0 = Vector512.Load(c + (2 * cRow));
+            if (TRows.Value > 2 && TVectors.Value > 1) r2v1 = Vector512.Load(c + (2 * cRow) + 16);
+            if (TRows.Value > 3) r3v0 = Vector512.Load(c + (3 * cRow));
+            if (TRows.Value > 3 && TVectors.Value > 1) r3v1 = Vector512.Load(c + (3 * cRow) + 16);
+            if (TRows.Value > 4) r4v0 = Vector512.Load(c + (4 * cRow));
+            if (TRows.Value > 4 && TVectors.Value > 1) r4v1 = Vector512.Load(c + (4 * cRow) + 16);
+            if (TRows.Value > 5) r5v0 = Vector512.Load(c + (5 * cRow));
+            if (TRows.Value > 5 && TVectors.Value > 1) r5v1 = Vector512.Load(c + (5 * cRow) + 16);
+            if (TRows.Value > 6) r6v0 = Vector512.Load(c + (6 * cRow));
+            if (TRows.Value > 6 && TVectors.Value > 1) r6v1 = Vector512.Load(c + (6 * cRow) + 16);
+            if (TRows.Value > 7) r7v0 = Vector512.Load(c + (7 * cRow));
+            if (TRows.Value > 7 && TVectors.Value > 1) r7v1 = Vector512.Load(c + (7 * cRow) + 16);
+            if (TRows.Value > 8) r8v0 = Vector512.Load(c + (8 * cRow));
+            if (TRows.Value > 8 && TVectors.Value > 1) r8v1 = Vector512.Load(c + (8 * cRow) + 16);
+            if (TRows.Value > 9) r9v0 = Vector512.Load(c + (9 * cRow));
+            if (TRows.Value > 9 && TVectors.Value > 1) r9v1 = Vector512.Load(c + (9 * cRow) + 16);
+            if (TRows.Value > 10) r10v0 = Vector512.Load(c + (10 * cRow));
+            if (TRows.Value > 10 && TVectors.Value > 1) r10v1 = Vector512.Load(c + (10 * cRow) + 16);
+            if (TRows.Value > 11) r11v0 = Vector512.Load(c + (11 * cRow));
+            if (TRows.Value > 11 && TVectors.Value > 1) r11v1 = Vector512.Load(c + (11 * cRow) + 16);
+        }
+        for (nint i = 0; i < k; i++)
+        {
+            if (TLines.Value > 0) Sse.Prefetch0(aheadAt);
+            if (TLines.Value > 1) Sse.Prefetch0(aheadAt + 16);
+            Vector512<float> b0 = Vector512.Load(bAt);
+            Vector512<float> b1 = TVectors.Value > 1 ? Vector512.Load(bAt + 16) : default;
+            {
+                Vector512<float> x = Vector512.Create(aAt[0]);
+                r0v0 = Fused.MultiplyAdd(x, b0, r0v0);
+                if (TVectors.Value > 1) r0v1 = Fused.MultiplyAdd(x, b1, r0v1);
+            }
+            if (TRows.Value > 1)
+            {
+                Vector512<float> x = Vector512.Create(aAt[1]);
+                r1v0 = Fused.MultiplyAdd(x, b0, r1v0);
+                if (TVectors.Value > 1) r1v1 = Fused.MultiplyAdd(x, b1, r1v1);
+            }
+            if (TRows.Value > 2)
+            {
+                Vector512<float> x = Vector512.Create(aAt[2]);
+                r2v0 = Fused.MultiplyAdd(x, b0, r2v0);
+                if (TVectors.Value > 1) r2v1 = Fused.MultiplyAdd(x, b1, r2v1);
+            }
+            if (TRows.Value > 3)
+            {
+                Vector512<float> x = Vector512.Create(aAt[3]);
+                r3v0 = Fused.MultiplyAdd(x, b0, r3v0);
+                if (TVectors.Value > 1) r3v1 = Fused.MultiplyAdd(x, b1, r3v1);
+            }
+            if (TRows.Value > 4)
+            {
+                Vector512<float> x = Vector512.Create(aAt[4]);
+                r4v0 = Fused.MultiplyAdd(x, b0, r4v0);
+                if (TVectors.Value > 1) r4v1 = Fused.MultiplyAdd(x, b1, r4v1);
+            }
+            if (TRows.Value > 5)
+            {
+                Vector512<float> x = Vector512.Create(aAt[5]);
+                r5v0 = Fused.MultiplyAdd(x, b0, r5v0);
+                if (TVectors.Value > 1) r5v1 = Fused.MultiplyAdd(x, b1, r5v1);
+            }
+            if (TRows.Value > 6)
+            {
+                Vector512<float> x = Vector512.Create(aAt[6]);
+                r6v0 = Fused.MultiplyAdd(x, b0, r6v0);
+                if (TVectors.Value > 1) r6v1 = Fused.MultiplyAdd(x, b1, r6v1);
+            }
+            if (TRows.Value > 7)
+            {
+                Vector512<float> x = Vector512.Create(aAt[7]);
+                r7v0 = Fused.MultiplyAdd(x, b0, r7v0);
+                if (TVectors.Value > 1) r7v1 = Fused.MultiplyAdd(x, b1, r7v1);
+            }
+            if (TRows.Value > 8)
+            {
+                Vector512<float> x = Vector512.Create(aAt[8]);
+                r8v0 = Fused.MultiplyAdd(x, b0, r8v0);
+                if (TVectors.Value > 1) r8v1 = Fused.MultiplyAdd(x, b1, r8v1);
+            }
+            if (TRows.Value > 9)
+            {
+                Vector512<float> x = Vector512.Create(aAt[9]);
+                r9v0 = Fused.MultiplyAdd(x, b0, r9v0);
+                if (TVectors.Value > 1) r9v1 = Fused.MultiplyAdd(x, b1, r9v1);
+            }
+            if (TRows.Value > 10)
+            {
+                Vector512<float> x = Vector512.Create(aAt[10]);
+                r10v0 = Fused.MultiplyAdd(x, b0, r10v0);
+                if (TVectors.Value > 1) r10v1 = Fused.MultiplyAdd(x, b1, r10v1);
+            }
+            if (TRows.Value > 11)
+            {
+                Vector512<float> x = Vector512.Create(aAt[11]);
+                r11v0 = Fused.MultiplyAdd(x, b0, r11v0);
+                if (TVectors.Value > 1) r11v1 = Fused.MultiplyAdd(x, b1, r11v1);
+            }
+            aAt += TRows.Value;
+            bAt += bK;
+            if (TLines.Value > 0) aheadAt += aheadK;
+        }
+        r0v0.Store(c);
+        if (TVectors.Value > 1) r0v1.Store(c + 16);
+        if (TRows.Value > 1) r1v0.Store(c + (1 * cRow));
+        if (TRows.Value > 1 && TVectors.Value > 1) r1v1.Store(c + (1 * cRow) + 16);
+        if (TRows.Value > 2) r2v0.Store(c + (2 * cRow));
+        if (TRows.Value > 2 && TVectors.Value > 1) r2v1.Store(c + (2 * cRow) + 16);
+        if (TRows.Value > 3) r3v0.Store(c + (3 * cRow));
+        if (TRows.Value > 3 && TVectors.Value > 1) r3v1.Store(c + (3 * cRow) + 16);
+        if (TRows.Value > 4) r4v0.Store(c + (4 * cRow));
+        if (TRows.Value > 4 && TVectors.Value > 1) r4v1.Store(c + (4 * cRow) + 16);
+        if (TRows.Value > 5) r5v0.Store(c + (5 * cRow));
+        if (TRows.Value > 5 && TVectors.Value > 1) r5v1.Store(c + (5 * cRow) + 16);
+        if (TRows.Value > 6) r6v0.Store(c + (6 * cRow));
+        if (TRows.Value > 6 && TVectors.Value > 1) r6v1.Store(c + (6 * cRow) + 16);
+        if (TRows.Value > 7) r7v0.Store(c + (7 * cRow));
+        if (TRows.Value > 7 && TVectors.Value > 1) r7v1.Store(c + (7 * cRow) + 16);
+        if (TRows.Value > 8) r8v0.Store(c + (8 * cRow));
+        if (TRows.Value > 8 && TVectors.Value > 1) r8v1.Store(c + (8 * cRow) + 16);
+        if (TRows.Value > 9) r9v0.Store(c + (9 * cRow));
+        if (TRows.Value > 9 && TVectors.Value > 1) r9v1.Store(c + (9 * cRow) + 16);
+        if (TRows.Value > 10) r10v0.Store(c + (10 * cRow));
+        if (TRows.Value > 10 && TVectors.Value > 1) r10v1.Store(c + (10 * cRow) + 16);
+        if (TRows.Value > 11) r11v0.Store(c + (11 * cRow));
+        if (TRows.Value > 11 && TVectors.Value > 1) r11v1.Store(c + (11 * cRow) + 16);
+    }
+}
