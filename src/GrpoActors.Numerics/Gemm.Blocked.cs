@@ -6,7 +6,7 @@ namespace GrpoActors.Numerics;
 public static unsafe partial class Gemm
 {
     /// <summary>Where <paramref name="index"/> of <paramref name="count"/> nearly equal parts begins.</summary>
-    private static int Part(int length, int index, int count) => (int)((long)length * index / count);
+    internal static int Part(int length, int index, int count) => (int)((long)length * index / count);
 
     /// <summary>How rows are cut into bands, each of which one thread takes through the panels.</summary>
     private readonly struct Bands
@@ -18,7 +18,7 @@ public static unsafe partial class Gemm
 
         public Bands(int rows, int inner, int threads)
         {
-            InnerMax = Math.Max(ChunkInner, BandFloats / Math.Max(1, rows));
+            InnerMax = Math.Max(ChunkInner, BandFloats / 2 / Math.Max(1, rows));
             Chunks = (inner + InnerMax - 1) / InnerMax;
             int height = Math.Clamp(BandFloats * Math.Max(1, Chunks) / Math.Max(1, inner) / PanelTile.Rows, TilesMin, TilesMax) * PanelTile.Rows;
             Count = (rows + height - 1) / height;
@@ -99,19 +99,19 @@ public static unsafe partial class Gemm
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Multiply(float* copied, int rows, int inner, int blocks, Panel panel, int columns, float* result, bool continues)
         {
-            int tiles = TileRows.Tiles(rows);
+            int tiles = TileRows.Tiles(rows), asking = panel.Next == null ? 2 : 4;
             for (int block = 0; block < blocks; block++)
             {
                 int start = Part(inner, block, blocks), length = Part(inner, block + 1, blocks) - start;
                 float* a = copied + ((nint)start * rows), b = panel.At + ((nint)start * panel.Width), c = result;
-                float* ahead = panel.Next != null ? panel.Next + (start * panel.NextK) : b + ((tiles == 1 ? StreamAhead : length) * panel.Width);
+                float* behind = b + ((tiles == 1 ? StreamAhead : length) * panel.Width), ahead = panel.Next == null ? behind : panel.Next + (start * panel.NextK);
                 for (int tile = 0; tile < tiles; tile++)
                 {
                     int count = TileRows.First(rows, tile + 1, tiles) - TileRows.First(rows, tile, tiles);
                     float* next = c + (count * _resultStride);
                     if (block == 0 && tile + 1 < tiles)
                         Ask(next, _resultStride);
-                    Tile(count, columns, length, a, b, panel.Width, c, _resultStride, continues, tile == 0 ? ahead : null, panel.NextK);
+                    Tile(count, columns, length, a, b, panel.Width, c, _resultStride, continues, tile < 2 ? ahead + (tile * 16) : tile < asking ? behind + ((tile & 1) * 16) : null, tile < 2 ? panel.NextK : panel.Width, tiles == 1 ? 2 : 1);
                     a += (nint)count * length;
                     c = next;
                 }
@@ -135,10 +135,10 @@ public static unsafe partial class Gemm
 
     /// <summary>One tile; columns that the result does not have go to a buffer instead.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    private static void Tile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK, int lines)
     {
         if ((columns & 15) == 0)
-            PanelTile.Run(rows, columns >> 4, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+            PanelTile.Run(rows, columns >> 4, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
         else
             RaggedTile(rows, columns, k, a, b, bK, c, cRow, continues);
     }
@@ -153,7 +153,7 @@ public static unsafe partial class Gemm
             Unsafe.InitBlockUnaligned(buffer + (row * PanelTile.Columns), 0, PanelTile.Columns * sizeof(float));
             Unsafe.CopyBlockUnaligned(buffer + (row * PanelTile.Columns), c + (row * cRow), bytes);
         }
-        PanelTile.Run(rows, (columns + 15) >> 4, k, a, b, bK, buffer, PanelTile.Columns, continues, null, 0);
+        PanelTile.Run(rows, (columns + 15) >> 4, k, a, b, bK, buffer, PanelTile.Columns, continues, null, 0, 0);
         for (int row = 0; row < rows; row++)
             Unsafe.CopyBlockUnaligned(c + (row * cRow), buffer + (row * PanelTile.Columns), bytes);
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace GrpoActors.Numerics;
 
@@ -97,48 +98,71 @@ internal static unsafe class TileRows
     public static void Copy(Operand from, int rows, int inner, int blocks, float* to)
     {
         int tiles = Tiles(rows);
+        if (from.Inner == 1)
+        {
+            for (int tile = 0; tile < tiles; tile++)
+                Transposed(from, rows, First(rows, tile, tiles), First(rows, tile + 1, tiles), inner, blocks, to);
+            return;
+        }
         for (int block = 0; block < blocks; block++)
         {
-            int start = (int)((long)inner * block / blocks), length = (int)((long)inner * (block + 1) / blocks) - start;
-            if (from.Inner == 1)
-                Transposed(from.At + start, from.Row, rows, tiles, length, to + ((nint)start * rows));
-            else
-                AsItLies(from.At + (start * from.Inner), from.Inner, rows, tiles, length, to + ((nint)start * rows));
+            int start = Gemm.Part(inner, block, blocks), length = Gemm.Part(inner, block + 1, blocks) - start;
+            AsItLies(from.At + (start * from.Inner), from.Inner, rows, tiles, length, to + ((nint)start * rows));
         }
     }
 
-    /// <summary>Rows whose k touch, four rows and four k at a time, the last rows first: what is written too much is written over by the first rows of the next k, or by the next tile.</summary>
+    /// <summary>A tile of rows whose k touch, four rows at a time. The last ones first: what is written too much is written over by the first rows of the next k; behind the last k it is put back.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transposed(float* from, nint stride, int rows, int tiles, int length, float* to)
+    private static void Transposed(Operand from, int rows, int first, int end, int inner, int blocks, float* to)
     {
-        for (int tile = 0; tile < tiles; tile++)
+        int count = end - first;
+        for (int row = (count - 1) & ~3; row >= 0; row -= 4)
         {
-            int first = First(rows, tile, tiles), count = First(rows, tile + 1, tiles) - first;
-            float* r0 = from + (first * stride), at = to;
-            int k = 0;
-            for (; k + 4 <= length; k += 4, at += 4 * count)
+            float* r0 = from.From(first + row, 0).At;
+            float* r1 = row + 1 < count ? r0 + from.Row : r0, r2 = row + 2 < count ? r0 + (2 * from.Row) : r0, r3 = row + 3 < count ? r0 + (3 * from.Row) : r0;
+            for (int block = 0; block < blocks; block++)
             {
-                for (int row = (count - 1) & ~3; row >= 0; row -= 4)
-                {
-                    // Rows that are not there are read as the first of the four.
-                    float* r = r0 + (row * stride) + k, to4 = at + row;
-                    int present = count - row;
-                    Lanes.Turned(
-                        Vector128.Load(r), Vector128.Load(present > 1 ? r + stride : r), Vector128.Load(present > 2 ? r + (2 * stride) : r), Vector128.Load(present > 3 ? r + (3 * stride) : r),
-                        out Vector128<float> k0, out Vector128<float> k1, out Vector128<float> k2, out Vector128<float> k3);
-                    k0.Store(to4);
-                    k1.Store(to4 + count);
-                    k2.Store(to4 + (2 * count));
-                    k3.Store(to4 + (3 * count));
-                }
+                int start = Gemm.Part(inner, block, blocks), length = Gemm.Part(inner, block + 1, blocks) - start;
+                float* tile = to + ((nint)start * rows) + ((nint)first * length), behind = tile + ((nint)count * length);
+                Vector128<float> kept = Vector128.Load(behind);
+                FourRows(r0 + start, r1 + start, r2 + start, r3 + start, length, tile + row, count);
+                kept.Store(behind);
             }
-            for (; k < length; k++, at += count)
-            {
-                for (int row = 0; row < count; row++)
-                    at[row] = r0[(row * stride) + k];
-            }
-            to += (nint)count * length;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourRows(float* r0, float* r1, float* r2, float* r3, int length, float* to, nint count)
+    {
+        int k = 0;
+        if (Avx.IsSupported)
+        {
+            for (; k + 8 <= length; k += 8, to += 8 * count)
+            {
+                Vector256<float> a = Vector256.Load(r0 + k), b = Vector256.Load(r1 + k), c = Vector256.Load(r2 + k), d = Vector256.Load(r3 + k);
+                Vector256<float> abLow = Avx.UnpackLow(a, b), abHigh = Avx.UnpackHigh(a, b), cdLow = Avx.UnpackLow(c, d), cdHigh = Avx.UnpackHigh(c, d);
+                Vector256<float> k04 = Avx.Shuffle(abLow, cdLow, 0x44), k15 = Avx.Shuffle(abLow, cdLow, 0xEE), k26 = Avx.Shuffle(abHigh, cdHigh, 0x44), k37 = Avx.Shuffle(abHigh, cdHigh, 0xEE);
+                float* to4 = to + (4 * count);
+                k04.GetLower().Store(to);
+                k15.GetLower().Store(to + count);
+                k26.GetLower().Store(to + (2 * count));
+                k37.GetLower().Store(to + (3 * count));
+                k04.GetUpper().Store(to4);
+                k15.GetUpper().Store(to4 + count);
+                k26.GetUpper().Store(to4 + (2 * count));
+                k37.GetUpper().Store(to4 + (3 * count));
+            }
+        }
+        for (; k + 4 <= length; k += 4, to += 4 * count)
+        {
+            Lanes.Turned(Vector128.Load(r0 + k), Vector128.Load(r1 + k), Vector128.Load(r2 + k), Vector128.Load(r3 + k), out Vector128<float> k0, out Vector128<float> k1, out Vector128<float> k2, out Vector128<float> k3);
+            k0.Store(to);
+            k1.Store(to + count);
+            k2.Store(to + (2 * count));
+            k3.Store(to + (3 * count));
+        }
+        for (; k < length; k++, to += count)
+            Vector128.Create(r0[k], r1[k], r2[k], r3[k]).Store(to);
     }
 
     /// <summary>Rows that touch at each k: some k at a time, so that the cache lines of both sides are used up.</summary>
@@ -152,14 +176,22 @@ internal static unsafe class TileRows
             {
                 int first = First(rows, tile, tiles), count = First(rows, tile + 1, tiles) - first;
                 float* at = to + ((nint)first * length) + ((nint)k * count), source = from + (k * stride) + first;
+                if (count >= 8)
+                {
+                    for (int i = k; i < end; i++, at += count, source += stride)
+                    {
+                        if (Sse.IsSupported)
+                            Sse.Prefetch0(source + (TokensAtATime * stride));
+                        Vector256<float> head = Vector256.Load(source);
+                        Vector128<float> tail = Vector128.Load(source + count - 4);
+                        head.Store(at);
+                        tail.Store(at + count - 4);
+                    }
+                    continue;
+                }
                 for (int i = k; i < end; i++, at += count, source += stride)
                 {
-                    int row = 0;
-                    for (; row + 4 <= count; row += 4)
-                        Vector128.Load(source + row).Store(at + row);
-                    if (row < count && count >= 4)
-                        Vector128.Load(source + count - 4).Store(at + count - 4);
-                    for (; row < count && count < 4; row++)
+                    for (int row = 0; row < count; row++)
                         at[row] = source[row];
                 }
             }
@@ -192,8 +224,15 @@ public static unsafe partial class Gemm
             for (int row = first; row < end; row++)
             {
                 float* source = from.From(0, row).At, at = to + ((nint)row * PanelTile.Columns);
-                for (int column = 0; column < columns; column += PanelTile.Columns, at += (nint)inner * PanelTile.Columns)
-                    Lanes.Pad(source + column, 0, 1, Math.Min(PanelTile.Columns, columns - column), at, PanelTile.Columns);
+                int column = 0;
+                for (; column + PanelTile.Columns <= columns; column += PanelTile.Columns, at += (nint)inner * PanelTile.Columns)
+                {
+                    Vector512<float> left = Vector512.Load(source + column), right = Vector512.Load(source + column + 16);
+                    left.Store(at);
+                    right.Store(at + 16);
+                }
+                if (column < columns)
+                    Lanes.Pad(source + column, 0, 1, columns - column, at, PanelTile.Columns);
             }
         }
     }
@@ -204,7 +243,7 @@ public static unsafe partial class Gemm
         const int ChunkFloats = 1 << 20, InnerMax = 1536;
         if (count == 0 || inner == 0)
             return;
-        if (new Bands(count, inner, team.Threads).Count == 1)
+        if (new Bands(count, inner, team.Threads).Count <= (right.Inner == 1 ? 1 : team.Threads))
         {
             var alone = new PanelsWork(team, rows, count, new Panels(right, inner, columns), inner, columns, result, resultStride, continues);
             team.Run(alone.Items, ref alone);

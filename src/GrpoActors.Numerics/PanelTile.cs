@@ -23,9 +23,10 @@ internal static unsafe class PanelTile
 
     /// <summary>A tile of 1 .. 12 rows and 16 or 32 columns.</summary>
     /// <param name="bK">Width of the panel.</param>
-    /// <param name="ahead">Memory to ask for before it is needed, two cache lines at each k; null: none.</param>
+    /// <param name="ahead">Memory to ask for before it is needed; null: none.</param>
     /// <param name="aheadK">Its distance from k to k.</param>
-    public static void Run(int rows, int vectors, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    /// <param name="lines">Cache lines to ask for at each k, 1 or 2.</param>
+    public static void Run(int rows, int vectors, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK, int lines)
     {
         if (!Avx512F.IsSupported)
         {
@@ -41,6 +42,10 @@ internal static unsafe class PanelTile
         else if (ahead == null)
         {
             Run<Count2, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        }
+        else if (lines == 1)
+        {
+            Run<Count2, Count1>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
         }
         else
         {
