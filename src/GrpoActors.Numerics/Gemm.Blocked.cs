@@ -49,6 +49,8 @@ public static unsafe partial class Gemm
     {
         private const int BlockInner = 128, StreamAhead = 32; // of the inner index
 
+        private const int CacheLine = 64;
+
         private readonly ThreadTeam _team;
         private readonly Operand _rows;
         private readonly Panels _panels;
@@ -99,19 +101,22 @@ public static unsafe partial class Gemm
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Multiply(float* copied, int rows, int inner, int blocks, Panel panel, int columns, float* result, bool continues)
         {
-            int tiles = TileRows.Tiles(rows), asking = panel.Next == null ? 2 : 4;
+            int tiles = TileRows.Tiles(rows), lines = (int)(panel.RowBytes / CacheLine), linesOfNext = panel.Next == null ? lines : 2;
             for (int block = 0; block < blocks; block++)
             {
                 int start = Part(inner, block, blocks), length = Part(inner, block + 1, blocks) - start;
-                float* a = copied + ((nint)start * rows), b = panel.At + ((nint)start * panel.Width), c = result;
-                float* behind = b + ((tiles == 1 ? StreamAhead : length) * panel.Width), ahead = panel.Next == null ? behind : panel.Next + (start * panel.NextK);
+                float* a = copied + ((nint)start * rows), c = result;
+                byte* b = panel.At + (start * panel.RowBytes), behind = b + ((tiles == 1 ? StreamAhead : length) * panel.RowBytes);
+                byte* ahead = panel.Next == null ? behind : panel.Next + (start * panel.NextRowBytes);
                 for (int tile = 0; tile < tiles; tile++)
                 {
                     int count = TileRows.First(rows, tile + 1, tiles) - TileRows.First(rows, tile, tiles);
                     float* next = c + (count * _resultStride);
                     if (block == 0 && tile + 1 < tiles)
                         Ask(next, _resultStride);
-                    Tile(count, columns, length, a, b, panel.Width, c, _resultStride, continues, tile < 2 ? ahead + (tile * 16) : tile < asking ? behind + ((tile & 1) * 16) : null, tile < 2 ? panel.NextK : panel.Width, tiles == 1 ? 2 : 1);
+                    // A line a tile: first what comes after this panel where that lies elsewhere, then the next block.
+                    byte* asked = tile < linesOfNext ? ahead + (tile * CacheLine) : panel.Next != null && tile < linesOfNext + lines ? behind + ((tile - linesOfNext) * CacheLine) : null;
+                    Tile(count, columns, length, a, b, panel.RowBytes, panel.IsHalf, c, _resultStride, continues, asked, tile < linesOfNext ? panel.NextRowBytes : panel.RowBytes, tiles == 1 ? linesOfNext : 1);
                     a += (nint)count * length;
                     c = next;
                 }
@@ -135,16 +140,16 @@ public static unsafe partial class Gemm
 
     /// <summary>One tile; columns that the result does not have go to a buffer instead.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK, int lines)
+    private static void Tile(int rows, int columns, nint k, float* a, byte* b, nint bK, bool isHalf, float* c, nint cRow, bool continues, byte* ahead, nint aheadK, int lines)
     {
         if ((columns & 15) == 0)
-            PanelTile.Run(rows, columns >> 4, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
+            PanelTile.Run(rows, columns >> 4, k, a, b, bK, isHalf, c, cRow, continues, ahead, aheadK, lines);
         else
-            RaggedTile(rows, columns, k, a, b, bK, c, cRow, continues);
+            RaggedTile(rows, columns, k, a, b, bK, isHalf, c, cRow, continues);
     }
 
     [SkipLocalsInit]
-    private static void RaggedTile(int rows, int columns, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues)
+    private static void RaggedTile(int rows, int columns, nint k, float* a, byte* b, nint bK, bool isHalf, float* c, nint cRow, bool continues)
     {
         float* buffer = stackalloc float[PanelTile.Rows * PanelTile.Columns];
         uint bytes = (uint)columns * sizeof(float);
@@ -153,7 +158,7 @@ public static unsafe partial class Gemm
             Unsafe.InitBlockUnaligned(buffer + (row * PanelTile.Columns), 0, PanelTile.Columns * sizeof(float));
             Unsafe.CopyBlockUnaligned(buffer + (row * PanelTile.Columns), c + (row * cRow), bytes);
         }
-        PanelTile.Run(rows, (columns + 15) >> 4, k, a, b, bK, buffer, PanelTile.Columns, continues, null, 0, 0);
+        PanelTile.Run(rows, (columns + 15) >> 4, k, a, b, bK, isHalf, buffer, PanelTile.Columns, continues, null, 0, 0);
         for (int row = 0; row < rows; row++)
             Unsafe.CopyBlockUnaligned(c + (row * cRow), buffer + (row * PanelTile.Columns), bytes);
     }

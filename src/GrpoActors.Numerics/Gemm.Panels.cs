@@ -16,53 +16,61 @@ internal readonly unsafe struct Operand(float* at, nint row, nint inner)
     public Operand From(int firstRow, int firstInner) => new(at + (firstRow * row) + (firstInner * inner), row, inner);
 }
 
-/// <summary>A part of a panel: entry (k, n) lies at <paramref name="at"/> + k <paramref name="width"/> + n; what follows it lies at <paramref name="next"/> (null: behind it), <paramref name="nextK"/> floats a k.</summary>
-internal readonly unsafe struct Panel(float* at, nint width, float* next, nint nextK)
+/// <summary>A part of a panel: row k of it lies at <paramref name="at"/> + k <paramref name="rowBytes"/>. What comes after it lies at <paramref name="next"/> (null: behind it), <paramref name="nextRowBytes"/> from k to k.</summary>
+internal readonly unsafe struct Panel(byte* at, nint rowBytes, bool isHalf, byte* next, nint nextRowBytes)
 {
-    public float* At => at;
+    public byte* At => at;
 
-    public nint Width => width;
+    public nint RowBytes => rowBytes;
 
-    public float* Next => next;
+    /// <summary>Entries are bfloat16.</summary>
+    public bool IsHalf => isHalf;
 
-    public nint NextK => nextK;
+    public byte* Next => next;
+
+    public nint NextRowBytes => nextRowBytes;
 }
 
 /// <summary>The right operand of a product in panels of 32 columns, [inner][width] each: they lie there already and touch, or each is made when its turn comes.</summary>
 internal readonly unsafe struct Panels
 {
-    private readonly float* _panels;
+    private readonly byte* _panels;
     private readonly Operand _source;
     private readonly int _inner, _columns;
-    private readonly bool _isTight;
+    private readonly bool _isTight, _isHalf;
 
     /// <param name="isTight">The last panel is no wider than it must be, in steps of 16.</param>
-    public Panels(float* at, int inner, int columns, bool isTight)
+    /// <param name="isHalf">Entries are bfloat16.</param>
+    public Panels(void* at, int inner, int columns, bool isTight, bool isHalf = false)
     {
-        _panels = at;
-        (_inner, _columns, _isTight) = (inner, columns, isTight);
+        _panels = (byte*)at;
+        (_inner, _columns, _isTight, _isHalf) = (inner, columns, isTight, isHalf);
     }
 
     /// <summary>Panels of a matrix that lies in memory, its columns as rows (<see cref="Operand.Inner"/> is 1) or as columns: each is made where it is used.</summary>
     public Panels(Operand source, int inner, int columns) => (_source, _inner, _columns) = (source, inner, columns);
 
     /// <summary>Whether <see cref="At"/> needs memory for a panel.</summary>
-    public bool AreMade => _panels == null;
+    public bool AreMade => _panels == null || (_isHalf && !Avx512F.IsSupported);
 
     /// <summary>Part of a panel.</summary>
     /// <param name="made">Where it is made, if it is.</param>
     public Panel At(int panel, int first, int inner, float* made)
     {
         int column = panel * PanelTile.Columns;
-        if (!AreMade)
+        if (_panels != null)
         {
-            int width = _isTight ? Math.Min(PanelTile.Columns, PackedMatrix.RoundedUp(_columns) - column) : PanelTile.Columns;
-            return new(_panels + ((nint)column * _inner) + ((nint)first * width), width, null, width);
+            int width = _isTight ? Math.Min(PanelTile.Columns, PackedMatrix.RoundedUp(_columns) - column) : PanelTile.Columns, bytes = _isHalf ? sizeof(ushort) : sizeof(float);
+            byte* at = _panels + ((((nint)column * _inner) + ((nint)first * width)) * bytes);
+            if (!AreMade)
+                return new(at, width * bytes, _isHalf, null, width * bytes);
+            HalfPrecision.Widen((ushort*)at, (nint)inner * width, made);
+            return new((byte*)made, width * sizeof(float), isHalf: false, null, width * sizeof(float));
         }
         Make(_source.From(column, first), inner, Math.Min(PanelTile.Columns, _columns - column), made);
         // Columns that are rows are one stream where all of them touch.
         float* next = _source.From(column + PanelTile.Columns, first).At;
-        return new(made, PanelTile.Columns, next, _source.Inner == 1 ? PanelTile.Columns : _source.Inner);
+        return new((byte*)made, PanelTile.Columns * sizeof(float), isHalf: false, (byte*)next, (_source.Inner == 1 ? PanelTile.Columns : _source.Inner) * sizeof(float));
     }
 
     /// <summary>Makes a panel, or some of its inner index.</summary>

@@ -25,11 +25,11 @@ public static unsafe partial class Gemm
             Run(team, x, xStride, w_ED, isForward: true, y, yStride, tokens, accumulate);
     }
 
-    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>).</summary>
+    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>); w_ED is lent.</summary>
     public static void InputGradient(ReadOnlySpan<float> dy_TE, PackedMatrix w_ED, Span<float> dx_TD, ThreadTeam team, bool accumulate = false)
         => InputGradient(dy_TE, w_ED.Outputs, w_ED, dx_TD, w_ED.Inputs, Tokens(dy_TE.Length, w_ED.Outputs), team, accumulate);
 
-    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>), rows at strides.</summary>
+    /// <summary>dx_TD = dy_TE w_ED (+ dx_TD where <paramref name="accumulate"/>), rows at strides; w_ED is lent.</summary>
     public static void InputGradient(ReadOnlySpan<float> dy_TE, int dyStride, PackedMatrix w_ED, Span<float> dx_TD, int dxStride, int tokens, ThreadTeam team, bool accumulate = false)
     {
         Check(dy_TE.Length, dyStride, w_ED.Outputs, tokens, nameof(dy_TE));
@@ -71,16 +71,16 @@ public static unsafe partial class Gemm
             return;
         int inner = isForward ? w_ED.Inputs : w_ED.Outputs, columns = isForward ? w_ED.Outputs : w_ED.Inputs;
         var rows = new Operand(x, xStride, 1);
-        if (w_ED.Lent.Length != 0)
+        if (w_ED.PackedAs == PackedAs.Lent)
         {
-            fixed (float* lent = w_ED.Lent.Span)
+            fixed (float* lent = w_ED.Rows)
                 RunInRows(team, rows, tokens, isForward ? new Operand(lent, w_ED.Inputs, 1) : new Operand(lent, 1, w_ED.Inputs), inner, columns, y, yStride, accumulate);
+            return;
         }
-        else
-        {
-            var work = new PanelsWork(team, rows, tokens, isForward ? w_ED.ForwardPanels : w_ED.InputGradientPanels, inner, columns, y, yStride, accumulate);
-            team.Run(work.Items, ref work);
-        }
+        if (!isForward)
+            throw new InvalidOperationException($"An input gradient needs a matrix that is lent; this one is packed as {w_ED.PackedAs}.");
+        var work = new PanelsWork(team, rows, tokens, w_ED.Panels, inner, columns, y, yStride, accumulate);
+        team.Run(work.Items, ref work);
     }
 
     private static int Tokens(int length, int width)

@@ -1,11 +1,13 @@
 using System.Buffers.Binary;
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace GrpoActors.Numerics;
 
 /// <summary>bfloat16 and float16 as files hold them (little-endian) to float and back.</summary>
-public static class HalfPrecision
+public static unsafe class HalfPrecision
 {
     /// <summary>Exact.</summary>
     public static void FromBFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
@@ -38,6 +40,45 @@ public static class HalfPrecision
     {
         Shapes.Equal(destination.Length, source.Length, nameof(destination));
         TensorPrimitives.ConvertToHalf(source, MemoryMarshal.Cast<ushort, Half>(destination));
+    }
+
+    /// <summary>Whether bfloat16 holds every number exactly: all lower halves are 0.</summary>
+    public static bool IsBFloat16(ReadOnlySpan<float> values)
+    {
+        const int At = 4096; // weights in training are not, and that shows at once
+        for (int start = 0; start < values.Length; start += At)
+        {
+            Vector512<uint> seen = default;
+            ReadOnlySpan<uint> block = MemoryMarshal.Cast<float, uint>(values.Slice(start, Math.Min(At, values.Length - start)));
+            int i = 0;
+            for (; i + Vector512<uint>.Count <= block.Length; i += Vector512<uint>.Count)
+                seen |= Vector512.Create(block[i..]);
+            uint rest = 0;
+            for (; i < block.Length; i++)
+                rest |= block[i];
+            if (((seen | Vector512.Create(rest)) & Vector512.Create(0xFFFFu)) != default)
+                return false;
+        }
+        return true;
+    }
+
+    /// <summary>bfloat16 to float.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void Widen(ushort* from, nint count, float* to)
+    {
+        for (nint i = 0; i < count; i++)
+            to[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
+    }
+
+    /// <summary>Floats that bfloat16 holds exactly.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void Narrow(float* from, nint count, ushort* to)
+    {
+        nint i = 0;
+        for (; i + 32 <= count; i += 32)
+            Vector512.Narrow(Vector512.ShiftRightLogical(Vector512.Load((uint*)from + i), 16), Vector512.ShiftRightLogical(Vector512.Load((uint*)from + i + 16), 16)).Store(to + i);
+        for (; i < count; i++)
+            to[i] = (ushort)(BitConverter.SingleToUInt32Bits(from[i]) >> 16);
     }
 
     /// <summary>Little-endian bytes as numbers of this machine.</summary>

@@ -22,65 +22,94 @@ internal static unsafe class PanelTile
     public const int Rows = 12, Columns = 32;
 
     /// <summary>A tile of 1 .. 12 rows and 16 or 32 columns.</summary>
-    /// <param name="bK">Width of the panel.</param>
+    /// <param name="b">Entries of a panel; with 256 bits and less never bfloat16.</param>
+    /// <param name="bK">Bytes from k to k.</param>
     /// <param name="ahead">Memory to ask for before it is needed; null: none.</param>
-    /// <param name="aheadK">Its distance from k to k.</param>
+    /// <param name="aheadK">Bytes from k to k.</param>
     /// <param name="lines">Cache lines to ask for at each k, 1 or 2.</param>
-    public static void Run(int rows, int vectors, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK, int lines)
+    public static void Run(int rows, int vectors, nint k, float* a, byte* b, nint bK, bool isHalf, float* c, nint cRow, bool continues, byte* ahead, nint aheadK, int lines)
     {
         if (!Avx512F.IsSupported)
         {
             int first = Math.Min(rows, GemmTile.Rows);
-            GemmTile.Run(first, vectors, k, a, 1, rows, b, bK, c, cRow, continues);
+            GemmTile.Run(first, vectors, k, a, 1, rows, (float*)b, bK / sizeof(float), c, cRow, continues);
             if (rows > first)
-                GemmTile.Run(rows - first, vectors, k, a + first, 1, rows, b, bK, c + (first * cRow), cRow, continues);
+                GemmTile.Run(rows - first, vectors, k, a + first, 1, rows, (float*)b, bK / sizeof(float), c + (first * cRow), cRow, continues);
         }
-        else if (vectors == 1)
+        else if (isHalf)
         {
-            Run<Count1, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
-        }
-        else if (ahead == null)
-        {
-            Run<Count2, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
-        }
-        else if (lines == 1)
-        {
-            Run<Count2, Count1>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+            Run<Bfloat16Entries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
         }
         else
         {
-            Run<Count2, Count2>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+            Run<FloatEntries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
         }
     }
 
-    private static void Run<TVectors, TLines>(int rows, nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    private static void Run<TEntries>(int rows, int vectors, nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK, int lines)
+        where TEntries : struct, IEntries
+    {
+        if (vectors == 1)
+            Run<TEntries, Count1, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        else if (ahead == null)
+            Run<TEntries, Count2, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        else if (lines == 1)
+            Run<TEntries, Count2, Count1>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+        else
+            Run<TEntries, Count2, Count2>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+    }
+
+    /// <summary>How the entries of a panel are stored; calculated with as float32.</summary>
+    private interface IEntries
+    {
+        static abstract Vector512<float> Load(byte* at, int vector);
+    }
+
+    private readonly struct FloatEntries : IEntries
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Load(byte* at, int vector) => Vector512.Load((float*)at + (16 * vector));
+    }
+
+    /// <summary>The upper halves of floats whose lower halves are 0.</summary>
+    private readonly struct Bfloat16Entries : IEntries
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Load(byte* at, int vector)
+            => Vector512.ShiftLeft(Avx512F.ConvertToVector512UInt32(Vector256.Load((ushort*)at + (16 * vector))), 16).AsSingle();
+    }
+
+    private static void Run<TEntries, TVectors, TLines>(int rows, nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
+        where TEntries : struct, IEntries
         where TVectors : struct, ICount
         where TLines : struct, ICount
     {
         switch (rows)
         {
-            case 1: Tall<Count1, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 2: Tall<Count2, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 3: Tall<Count3, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 4: Tall<Count4, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 5: Tall<Count5, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 6: Tall<Count6, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 7: Tall<Count7, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 8: Tall<Count8, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 9: Tall<Count9, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 10: Tall<Count10, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            case 11: Tall<Count11, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
-            default: Tall<Count12, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 1: Tall<TEntries, Count1, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 2: Tall<TEntries, Count2, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 3: Tall<TEntries, Count3, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 4: Tall<TEntries, Count4, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 5: Tall<TEntries, Count5, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 6: Tall<TEntries, Count6, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 7: Tall<TEntries, Count7, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 8: Tall<TEntries, Count8, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 9: Tall<TEntries, Count9, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 10: Tall<TEntries, Count10, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            case 11: Tall<TEntries, Count11, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
+            default: Tall<TEntries, Count12, TVectors, TLines>(k, a, b, bK, c, cRow, continues, ahead, aheadK); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tall<TRows, TVectors, TLines>(nint k, float* a, float* b, nint bK, float* c, nint cRow, bool continues, float* ahead, nint aheadK)
+    private static void Tall<TEntries, TRows, TVectors, TLines>(nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
+        where TEntries : struct, IEntries
         where TRows : struct, ICount
         where TVectors : struct, ICount
         where TLines : struct, ICount
     {
-        float* aAt = a, bAt = b, aheadAt = ahead;
+        float* aAt = a;
+        byte* bAt = b, aheadAt = ahead;
         Vector512<float> r0v0 = default, r0v1 = default;
         Vector512<float> r1v0 = default, r1v1 = default;
         Vector512<float> r2v0 = default, r2v1 = default;
@@ -123,9 +152,9 @@ internal static unsafe class PanelTile
         for (nint i = 0; i < k; i++)
         {
             if (TLines.Value > 0) Sse.Prefetch0(aheadAt);
-            if (TLines.Value > 1) Sse.Prefetch0(aheadAt + 16);
-            Vector512<float> b0 = Vector512.Load(bAt);
-            Vector512<float> b1 = TVectors.Value > 1 ? Vector512.Load(bAt + 16) : default;
+            if (TLines.Value > 1) Sse.Prefetch0(aheadAt + 64);
+            Vector512<float> b0 = TEntries.Load(bAt, 0);
+            Vector512<float> b1 = TVectors.Value > 1 ? TEntries.Load(bAt, 1) : default;
             {
                 Vector512<float> x = Vector512.Create(aAt[0]);
                 r0v0 = Fused.MultiplyAdd(x, b0, r0v0);

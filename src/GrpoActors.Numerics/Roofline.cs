@@ -16,7 +16,7 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
     /// <summary>More than any last-level cache of one socket holds.</summary>
     private const long ReadBytes = 1L << 30;
 
-    private const int ReadItemFloats = 1 << 18;
+    private const int ReadItemBytes = 1 << 20;
 
     private const int Rounds = 7;
 
@@ -30,7 +30,7 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
         try
         {
             NativeMemory.Clear(memory, bytes);
-            return new Roofline(threads, flops, Math.Max(BestRead<OneStream>(team, memory), Math.Max(BestRead<OneStreamAhead>(team, memory), BestRead<FourStreams>(team, memory))));
+            return new Roofline(threads, flops, BestRead(team, [new Stretch(memory, ReadBytes)]));
         }
         finally
         {
@@ -54,16 +54,38 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
         return best;
     }
 
-    private static double BestRead<TLoop>(ThreadTeam team, float* memory)
+    /// <summary>How fast the memory in which packed weights lie can be read, all of them once: a machine's memory may be faster in one place than in another.</summary>
+    public static double ReadBytesPerSecond(ThreadTeam team, IEnumerable<PackedMatrix> matrices)
+    {
+        ArgumentNullException.ThrowIfNull(team);
+        return BestRead(team, [.. matrices.Select(matrix => new Stretch(matrix.Memory, matrix.Bytes & ~0xFFL))]);
+    }
+
+    /// <summary>Bytes that lie side by side, in whole steps of all loops.</summary>
+    private readonly record struct Stretch(nint At, long Bytes)
+    {
+        public Stretch(void* at, long bytes)
+            : this((nint)at, bytes)
+        {
+        }
+    }
+
+    private static double BestRead(ThreadTeam team, Stretch[] stretches)
+        => Math.Max(BestRead<OneStream>(team, stretches), Math.Max(BestRead<OneStreamAhead>(team, stretches), BestRead<FourStreams>(team, stretches)));
+
+    private static double BestRead<TLoop>(ThreadTeam team, Stretch[] stretches)
         where TLoop : struct, IReadLoop
     {
-        var work = new ReadWork<TLoop>(memory);
         double best = 0;
         for (int round = 0; round < Rounds; round++)
         {
             long start = Stopwatch.GetTimestamp();
-            team.Run((int)(ReadBytes / sizeof(float) / ReadItemFloats), ref work);
-            best = Math.Max(best, ReadBytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            foreach (Stretch stretch in stretches)
+            {
+                var work = new ReadWork<TLoop>(stretch);
+                team.Run(work.Items, ref work);
+            }
+            best = Math.Max(best, stretches.Sum(stretch => stretch.Bytes) / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
         return best;
@@ -87,10 +109,16 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
         public void Run(int item, int worker) => TLoop.Run();
     }
 
-    private readonly struct ReadWork<TLoop>(float* memory) : ITeamWork
+    private readonly struct ReadWork<TLoop>(Stretch stretch) : ITeamWork
         where TLoop : struct, IReadLoop
     {
-        public void Run(int item, int worker) => Kept(TLoop.Read(memory + ((nint)item * ReadItemFloats), ReadItemFloats));
+        public int Items => (int)((stretch.Bytes + ReadItemBytes - 1) / ReadItemBytes);
+
+        public void Run(int item, int worker)
+        {
+            long start = (long)item * ReadItemBytes;
+            Kept(TLoop.Read((float*)stretch.At + (start / sizeof(float)), (nint)(Math.Min(ReadItemBytes, stretch.Bytes - start) / sizeof(float))));
+        }
     }
 
     /// <summary>Keeps the compiler from dropping a loop whose result nobody reads.</summary>

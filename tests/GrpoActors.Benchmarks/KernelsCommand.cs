@@ -73,14 +73,16 @@ internal static class KernelsCommand
         /// <summary>The three products of one weight matrix [E, D].</summary>
         private void Products(string which, int outputs, int inputs, int tokens)
         {
-            using PackedMatrix packed = new(outputs, inputs, PackedFor.Forward), lent = new(outputs, inputs, PackedFor.Nothing);
+            using PackedMatrix packed = new(outputs, inputs), half = new(outputs, inputs, PackedAs.BFloat16), lent = new(outputs, inputs, PackedAs.Lent);
             float[] w = Numbers((long)outputs * inputs);
             packed.Pack(w, team);
+            half.Pack(w, team);
             lent.Lend(w);
             using NativeFloats x = new((long)tokens * inputs), y = new((long)tokens * outputs), dw = new((long)outputs * inputs);
             double flops = 2.0 * tokens * outputs * inputs;
             string shape = $"[{tokens}, {inputs}] x [{inputs}, {outputs}]";
             Compute($"gemm {which} forward, packed {shape}", flops, () => Gemm.Forward(x.Span, packed, y.Span, team));
+            Compute($"gemm {which} forward, packed as bfloat16", flops, () => Gemm.Forward(x.Span, half, y.Span, team));
             Compute($"gemm {which} forward", flops, () => Gemm.Forward(x.Span, lent, y.Span, team));
             Compute($"gemm {which} input gradient", flops, () => Gemm.InputGradient(y.Span, lent, x.Span, team));
             Compute($"gemm {which} weight gradient", flops, () => Gemm.WeightGradient(y.Span, x.Span, dw.Span, team));

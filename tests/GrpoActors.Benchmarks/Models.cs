@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Models;
@@ -17,5 +18,18 @@ internal static class Models
         "llama", VocabularySize: 20, HiddenSize: 128, IntermediateSize: 384, Layers: 4, Heads: 4, KeyValueHeads: 4, HeadDim: 32, ContextLength: 64,
         1e-5, AttentionBias: false, QkNorm: false, TiedHead: true, new RopeSpec(10000), InitializerRange: 0.02, EosTokens: [2]);
 
-    public static PolicyWeights Weights(ModelSpec spec) => Initialisation.Random(spec, new SeedTree(1));
+    /// <param name="asBFloat16">Every weight cut to what bfloat16 holds.</param>
+    public static PolicyWeights Weights(ModelSpec spec, bool asBFloat16 = false)
+    {
+        PolicyWeights weights = Initialisation.Random(spec, new SeedTree(1));
+        foreach (NamedTensor tensor in asBFloat16 ? weights.Tensors : [])
+        {
+            foreach (ref uint bits in MemoryMarshal.Cast<float, uint>(tensor.Values.Span))
+            {
+                bits &= 0xFFFF0000;
+            }
+        }
+
+        return weights;
+    }
 }

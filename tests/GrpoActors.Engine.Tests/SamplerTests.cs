@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Cpu;
+using GrpoActors.Engine.Measurement;
 using Xunit;
 
 namespace GrpoActors.Engine.Tests;
@@ -22,6 +24,32 @@ public sealed class SamplerTests
         IReadOnlyList<Completion[]> groups = Sample(prompts, SamplingPlans.Plain with { Temperature = temperature }, threads: threads);
         using CpuTrainer trainer = MicroModel.Trainer(Spec, Weights, threads: 4 - threads);
         AssertLearnerAgrees(trainer, prompts, groups, temperature);
+    }
+
+    [Fact]
+    public void Weights_that_bfloat16_holds_are_read_in_half_the_bytes_with_the_same_bits_and_then_no_longer()
+    {
+        PolicyWeights weights = MicroModel.Weights(Spec);
+        foreach (NamedTensor tensor in weights.Tensors)
+        {
+            foreach (ref uint bits in MemoryMarshal.Cast<float, uint>(tensor.Values.Span))
+            {
+                bits &= 0xFFFF0000;
+            }
+        }
+
+        SamplePrompt[] prompts = Prompts(3, 64, 17);
+        using var engine = new CpuEngine(Spec, new EngineOptions(2, 64));
+        using ISampler sampler = engine.OpenSampler();
+        long bytes = 0;
+        foreach (PolicyWeights version in new[] { weights, ModelPace.Trained(weights), weights })
+        {
+            sampler.Load(version);
+            (bytes, long before) = (ModelPace.ReadWeights(sampler).Bytes, bytes);
+            Assert.Equal(before == 0 || ReferenceEquals(version, weights), before == 0 || before == 2 * bytes);
+            using var trainer = (CpuTrainer)engine.OpenTrainer(version);
+            AssertLearnerAgrees(trainer, prompts, sampler.Sample(prompts, new SampleSettings(SamplingPlans.Plain, 40, Greedy: false), null, default), 1);
+        }
     }
 
     [Fact]

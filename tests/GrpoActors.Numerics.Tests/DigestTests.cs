@@ -36,7 +36,9 @@ public sealed class DigestTests
         digest.Add(lse);
         digest.Add(dqkv);
         float[] dy = new float[t * d], dw = Sample.Of(3 * d * d, 5);
-        Gemm.InputGradient(dqkv, qkvWeight, dy, team);
+        using var lent = new PackedMatrix(3 * d, d, PackedAs.Lent);
+        lent.Lend(Sample.Of(3 * d * d, 3, 0.2f));
+        Gemm.InputGradient(dqkv, lent, dy, team);
         Gemm.WeightGradient(dqkv, y, dw, team);
         digest.Add(dy);
         digest.Add(dw);

@@ -19,21 +19,21 @@ public sealed class GemmTests
         for (int threads = 1; threads <= 4; threads++)
         {
             using var team = new ThreadTeam(threads);
-            using PackedMatrix packed = new(e, d), lent = new(e, d, PackedFor.Nothing);
+            using PackedMatrix packed = new(e, d), lent = new(e, d, PackedAs.Lent);
             packed.Pack(w, team);
             lent.Lend(w);
             foreach (bool accumulate in new[] { false, true })
             {
                 float[] expected = Chains(accumulate ? y0 : new float[t * e], t, e, d, (r, k) => x[(r * d) + k], (k, c) => w[(c * d) + k]);
-                float[] expectedGradient = Chains(accumulate ? dx0 : new float[t * d], t, d, e, (r, k) => dy[(r * e) + k], (k, c) => w[(k * d) + c]);
+                float[] dx = (float[])dx0.Clone(), expectedGradient = Chains(accumulate ? dx0 : new float[t * d], t, d, e, (r, k) => dy[(r * e) + k], (k, c) => w[(k * d) + c]);
                 foreach (PackedMatrix matrix in new[] { packed, lent })
                 {
-                    float[] y = (float[])y0.Clone(), dx = (float[])dx0.Clone();
+                    float[] y = (float[])y0.Clone();
                     Gemm.Forward(x, matrix, y, team, accumulate);
-                    Gemm.InputGradient(dy, matrix, dx, team, accumulate);
                     Sample.SameBits(expected, y, "forward");
-                    Sample.SameBits(expectedGradient, dx, "input gradient");
                 }
+                Gemm.InputGradient(dy, lent, dx, team, accumulate);
+                Sample.SameBits(expectedGradient, dx, "input gradient");
             }
             float[] dw = (float[])dw0.Clone();
             Gemm.WeightGradient(dy, x, dw, team);
@@ -41,22 +41,59 @@ public sealed class GemmTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void Weights_in_bfloat16_have_the_bits_of_float32(int t, int d, int e)
+    {
+        float[] x = Sample.Of(t * d, 1), w = [.. Sample.Of(e * d, 2).Select(value => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF0000))];
+        Assert.True(HalfPrecision.IsBFloat16(w));
+        using var team = new ThreadTeam(2);
+        using PackedMatrix half = new(e, d, PackedAs.BFloat16), parts = new(e, d, PackedAs.BFloat16), whole = new(e, d);
+        Assert.Equal(whole.Bytes, 2 * half.Bytes);
+        half.Pack(w, team);
+        parts.PackRows(0, w.AsSpan(0, e / 3 * d), team);
+        parts.PackRows(e / 3, w.AsSpan(e / 3 * d), team);
+        whole.Pack(w, team);
+        float[] expected = new float[t * e], y = new float[t * e], row = new float[d];
+        Gemm.Forward(x, whole, expected, team);
+        foreach (PackedMatrix matrix in new[] { half, parts })
+        {
+            Gemm.Forward(x, matrix, y, team);
+            Sample.SameBits(expected, y, "forward");
+            matrix.CopyRow(e - 1, row);
+            Sample.SameBits(w.AsSpan((e - 1) * d), row, "row");
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4095)]
+    [InlineData(9999)]
+    public void One_weight_that_bfloat16_does_not_hold_is_found(int at)
+    {
+        float[] w = new float[10000];
+        Assert.True(HalfPrecision.IsBFloat16(w));
+        w[at] = 1 + 1 / 4096f;
+        Assert.False(HalfPrecision.IsBFloat16(w));
+    }
+
     [Fact]
     public void A_row_does_not_depend_on_its_neighbours()
     {
         const int t = 77, d = 96, e = 200;
         using var team = new ThreadTeam(2);
-        using var packed = new PackedMatrix(e, d);
+        using PackedMatrix packed = new(e, d), lent = new(e, d, PackedAs.Lent);
         packed.Pack(Sample.Of(e * d, 1), team);
+        lent.Lend(Sample.Of(e * d, 1));
         float[] x = Sample.Of(t * d, 2), dy = Sample.Of(t * e, 3), y = new float[t * e], dx = new float[t * d];
         Gemm.Forward(x, packed, y, team);
-        Gemm.InputGradient(dy, packed, dx, team);
+        Gemm.InputGradient(dy, lent, dx, team);
         for (int start = 0, rows = 1; start < t; start += rows, rows = (rows * 2) + 1)
         {
             rows = Math.Min(rows, t - start);
             float[] yPart = new float[rows * e], dxPart = new float[rows * d];
             Gemm.Forward(x.AsSpan(start * d, rows * d), packed, yPart, team);
-            Gemm.InputGradient(dy.AsSpan(start * e, rows * e), packed, dxPart, team);
+            Gemm.InputGradient(dy.AsSpan(start * e, rows * e), lent, dxPart, team);
             Sample.SameBits(y.AsSpan(start * e, rows * e), yPart, "forward");
             Sample.SameBits(dx.AsSpan(start * d, rows * d), dxPart, "input gradient");
         }
@@ -94,10 +131,14 @@ public sealed class GemmTests
             Sample.SameBits(y2.AsSpan(row * e2, e2), joint.AsSpan((row * (e1 + e2)) + e1, e2), "second");
         }
         // One chain over all outputs equals two products, the second continuing the first.
+        using PackedMatrix firstLent = new(e1, d, PackedAs.Lent), secondLent = new(e2, d, PackedAs.Lent), bothLent = new(e1 + e2, d, PackedAs.Lent);
+        firstLent.Lend(w1);
+        secondLent.Lend(w2);
+        bothLent.Lend((float[])[.. w1, .. w2]);
         float[] dxJoint = new float[t * d], dx = new float[t * d], dw2 = new float[e2 * d], dw2Strided = new float[e2 * d];
-        Gemm.InputGradient(joint, both, dxJoint, team);
-        Gemm.InputGradient(joint, e1 + e2, first, dx, d, t, team);
-        Gemm.InputGradient(joint.AsSpan(e1), e1 + e2, second, dx, d, t, team, accumulate: true);
+        Gemm.InputGradient(joint, bothLent, dxJoint, team);
+        Gemm.InputGradient(joint, e1 + e2, firstLent, dx, d, t, team);
+        Gemm.InputGradient(joint.AsSpan(e1), e1 + e2, secondLent, dx, d, t, team, accumulate: true);
         Sample.SameBits(dxJoint, dx, "input gradient");
         Gemm.WeightGradient(y2, x, dw2, team);
         Gemm.WeightGradient(joint.AsSpan(e1), e1 + e2, x, d, dw2Strided, e2, d, t, team);
@@ -129,10 +170,11 @@ public sealed class GemmTests
     public void Wrong_shapes_are_refused_with_a_sentence()
     {
         using var team = new ThreadTeam(1);
-        using var packed = new PackedMatrix(4, 3, PackedFor.Forward);
+        using PackedMatrix packed = new(4, 3), lent = new(4, 3, PackedAs.Lent);
         Assert.Contains("whole rows of 3", Assert.Throws<ArgumentException>(() => Gemm.Forward(new float[7], packed, new float[8], team)).Message);
         Assert.Contains("y_TE has 7", Assert.Throws<ArgumentException>(() => Gemm.Forward(new float[6], packed, new float[7], team)).Message);
-        Assert.Contains("InputGradient", Assert.Throws<InvalidOperationException>(() => Gemm.InputGradient(new float[4], packed, new float[3], team)).Message);
+        Assert.Contains("lent", Assert.Throws<InvalidOperationException>(() => Gemm.Forward(new float[3], lent, new float[4], team)).Message);
+        Assert.Contains("needs a matrix that is lent", Assert.Throws<InvalidOperationException>(() => Gemm.InputGradient(new float[4], packed, new float[3], team)).Message);
     }
 
     private static float[] Chains(float[] start, int rows, int columns, int inner, Func<int, int, float> a, Func<int, int, float> b)

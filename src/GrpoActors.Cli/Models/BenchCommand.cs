@@ -16,7 +16,7 @@ internal static class BenchCommand
     private const string Description = """
         Measures how fast this machine samples from a model and trains it, as shares of what the machine can do, and predicts the time of a step.
 
-        Tokens a second of prefill, decoding at batch 1, 8 and 32, and training; memory; medians of several runs. docs/performance.md has the formulas of the limits.
+        Tokens a second of prefill, decoding at batch 1, 8 and 32 (a checkpoint in bfloat16 also as it is, before its first update), and training; memory; medians of several runs. docs/performance.md has the formulas of the limits.
         Run it while nothing else runs. SmolLM2-135M takes about a minute and 4 GB.
 
         Example:
@@ -101,12 +101,25 @@ internal static class BenchCommand
                 return timing.Seconds / (step.MaxCompletionLength - 1);
             }
 
-            foreach (int rows in Batches)
+            void Decodes(string part)
             {
-                int prompts = Math.Max(1, rows / 8);
-                paces.Add(Pace.Of($"decode, batch {rows}", rows, Decode(rows, 8), work.DecodeSeconds(limits, rows, prompts, step.PromptTokens, step.MaxCompletionLength / 2.0)));
+                (long bytes, double bytesPerSecond) = ModelPace.ReadWeights(sampler);
+                Limits there = limits with { BytesPerSecond = bytesPerSecond };
+                foreach (int rows in Batches)
+                {
+                    double bound = work.DecodeSeconds(there, rows, Math.Max(1, rows / 8), step.PromptTokens, step.MaxCompletionLength / 2.0, (double)bytes / work.MatrixWeights);
+                    paces.Add(Pace.Of($"{part} {rows}", rows, Decode(rows, 8), bound));
+                }
             }
 
+            // A checkpoint in bfloat16 is read as it is; after its first update it no longer is one.
+            if (ModelPace.ReadWeights(sampler).Bytes < sizeof(float) * work.MatrixWeights)
+            {
+                Decodes("untrained, batch");
+                sampler.Load(ModelPace.Trained(policy.Weights));
+            }
+
+            Decodes("decode, batch");
             decodeSeconds = Decode(step.GroupsPerStep * step.NumGenerations, step.NumGenerations) * step.MaxCompletionLength;
             samplerGigabytes = ResidentGigabytes();
         }
@@ -134,7 +147,7 @@ internal static class BenchCommand
         to.WriteLine($"machine    {found.GigaflopsPerSecond:0} GFLOP/s of fp32 multiply-adds, {found.GigabytesPerSecond:0.0} GB/s read from memory");
         foreach (Pace pace in found.Paces)
         {
-            to.WriteLine($"{pace.Part,-17} {pace.TokensPerSecond,9:#,##0.0} tokens/s   {100 * pace.Share,5:0.0} % of the limit ({pace.LimitTokensPerSecond:#,##0})");
+            to.WriteLine($"{pace.Part,-19} {pace.TokensPerSecond,9:#,##0.0} tokens/s   {100 * pace.Share,5:0.0} % of the limit ({pace.LimitTokensPerSecond:#,##0})");
         }
 
         to.WriteLine($"memory     {found.SamplingGigabytes:0.00} GB resident when sampling, {found.TrainingGigabytes:0.00} GB when training");

@@ -33,12 +33,25 @@ internal sealed class CpuSampler : ISampler
         if (!ReferenceEquals(_loaded, weights))
         {
             NamedTensors tensors = new(_layout, weights.Tensors);
+            PackedAs format = PackedPolicy.FormatOf(_layout, tensor => tensors[tensor]);
             _loaded = null;
-            _packed ??= new PackedPolicy(_layout, PackedFor.Forward);
+            if (_packed is not null && _packed.PackedAs != format)
+            {
+                Unload();
+            }
+
+            _packed ??= new PackedPolicy(_layout, format);
             _decoder ??= new Decoder(_layout.Spec, _layers, _packed, _prefillTokens);
             _packed.Load(tensor => tensors[tensor], _team);
             _loaded = weights;
         }
+    }
+
+    /// <summary>Bytes of the loaded matrices, and how fast they can be read where they lie.</summary>
+    public (long Bytes, double BytesPerSecond) ReadWeights()
+    {
+        PackedMatrix[] matrices = [.. (_packed ?? throw new InvalidOperationException("No weights were loaded.")).Matrices];
+        return (matrices.Sum(matrix => matrix.Bytes), Roofline.ReadBytesPerSecond(_team, matrices));
     }
 
     public void Unload()

@@ -41,7 +41,7 @@ internal sealed class CpuTrainer : ITrainer
         _team = new ThreadTeam(options.Threads);
         _layers = new Layers(layout.Spec, _team, rotary);
         _pass = new TransformerPass(layout.Spec, _layers, options.GradientCheckpointing);
-        _packed = new PackedPolicy(layout, PackedFor.Nothing);
+        _packed = new PackedPolicy(layout, PackedAs.Lent);
         _packed.Lend(_weights);
     }
 
@@ -238,7 +238,7 @@ internal sealed class CpuTrainer : ITrainer
             return;
         }
 
-        _packedReference ??= new PackedPolicy(_layout, PackedFor.Nothing);
+        _packedReference ??= new PackedPolicy(_layout, PackedAs.Lent);
         _packedReference.Lend(reference);
     }
 }

@@ -10,19 +10,32 @@ internal sealed class PackedPolicy : IDisposable
     private readonly NativeFloats? _ownEmbedding;
     private ReadOnlyMemory<float> _embedding_VD; // empty: the packed head's rows
 
-    public PackedPolicy(ModelLayout layout, PackedFor uses)
+    public PackedPolicy(ModelLayout layout, PackedAs packedAs)
     {
         _layout = layout;
         ModelSpec spec = layout.Spec;
-        Layers = [.. layout.Layers.Select(_ => new PackedLayer(spec, uses))];
-        Head = new PackedMatrix(spec.VocabularySize, spec.HiddenSize, uses);
+        Layers = [.. layout.Layers.Select(_ => new PackedLayer(spec, packedAs))];
+        Head = new PackedMatrix(spec.VocabularySize, spec.HiddenSize, packedAs);
         FinalNorm_D = new float[spec.HiddenSize];
-        if (uses != PackedFor.Nothing && !spec.TiedHead)
+        if (packedAs != PackedAs.Lent && !spec.TiedHead)
         {
             _ownEmbedding = new NativeFloats(layout.Embedding.Length);
             _embedding_VD = _ownEmbedding.Memory;
         }
     }
+
+    /// <summary>In half the bytes where that loses nothing.</summary>
+    public static PackedAs FormatOf(ModelLayout layout, Func<TensorLayout, ReadOnlyMemory<float>> weights)
+    {
+        bool IsHalf(TensorLayout matrix) => HalfPrecision.IsBFloat16(weights(matrix).Span);
+        return layout.Layers.All(at => IsHalf(at.Q) && IsHalf(at.K) && IsHalf(at.V) && IsHalf(at.Output) && IsHalf(at.Gate) && IsHalf(at.Up) && IsHalf(at.Down)) && IsHalf(layout.Head)
+            ? PackedAs.BFloat16
+            : PackedAs.Float32;
+    }
+
+    public PackedAs PackedAs => Head.PackedAs;
+
+    public IEnumerable<PackedMatrix> Matrices => Layers.SelectMany(layer => new[] { layer.Qkv, layer.Output, layer.GateUp, layer.Down }).Append(Head);
 
     public IReadOnlyList<PackedLayer> Layers { get; }
 
@@ -129,12 +142,12 @@ internal sealed class PackedPolicy : IDisposable
 }
 
 /// <summary>Weights of one layer.</summary>
-internal sealed class PackedLayer(ModelSpec spec, PackedFor uses) : IDisposable
+internal sealed class PackedLayer(ModelSpec spec, PackedAs packedAs) : IDisposable
 {
     public float[] InputNorm_D { get; } = new float[spec.HiddenSize];
 
     /// <summary>[(H + 2K) N, D]: q, k, v.</summary>
-    public PackedMatrix Qkv { get; } = new((spec.Heads + 2 * spec.KeyValueHeads) * spec.HeadDim, spec.HiddenSize, uses);
+    public PackedMatrix Qkv { get; } = new((spec.Heads + 2 * spec.KeyValueHeads) * spec.HeadDim, spec.HiddenSize, packedAs);
 
     /// <summary>Shape [(H + 2K) N]; empty where the model has none.</summary>
     public float[] QkvBias { get; } = spec.AttentionBias ? new float[(spec.Heads + 2 * spec.KeyValueHeads) * spec.HeadDim] : [];
@@ -145,15 +158,15 @@ internal sealed class PackedLayer(ModelSpec spec, PackedFor uses) : IDisposable
     public float[] KNorm_N { get; } = spec.QkNorm ? new float[spec.HeadDim] : [];
 
     /// <summary>[D, H N].</summary>
-    public PackedMatrix Output { get; } = new(spec.HiddenSize, spec.Heads * spec.HeadDim, uses);
+    public PackedMatrix Output { get; } = new(spec.HiddenSize, spec.Heads * spec.HeadDim, packedAs);
 
     public float[] PostNorm_D { get; } = new float[spec.HiddenSize];
 
     /// <summary>[2F, D]: gate, up.</summary>
-    public PackedMatrix GateUp { get; } = new(2 * spec.IntermediateSize, spec.HiddenSize, uses);
+    public PackedMatrix GateUp { get; } = new(2 * spec.IntermediateSize, spec.HiddenSize, packedAs);
 
     /// <summary>[D, F].</summary>
-    public PackedMatrix Down { get; } = new(spec.HiddenSize, spec.IntermediateSize, uses);
+    public PackedMatrix Down { get; } = new(spec.HiddenSize, spec.IntermediateSize, packedAs);
 
     public void Dispose()
     {

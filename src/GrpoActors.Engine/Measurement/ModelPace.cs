@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
+using GrpoActors.Engine.Cpu;
 
 namespace GrpoActors.Engine.Measurement;
 
@@ -8,6 +9,22 @@ namespace GrpoActors.Engine.Measurement;
 public static class ModelPace
 {
     private static readonly OptimizerPlan AdamW = new(0.9, 0.999, 1e-8, 0, 1);
+
+    /// <summary>Bytes of a sampler's matrices, and how fast a plain loop reads them where they lie: the bandwidth that decoding has, which may differ from that of other memory of the same machine.</summary>
+    public static (long Bytes, double BytesPerSecond) ReadWeights(ISampler sampler)
+        => sampler is CpuSampler cpu ? cpu.ReadWeights() : throw new NotSupportedException($"The weights of a {sampler.GetType().Name} cannot be read.");
+
+    /// <summary>The same weights but for a bit of the last one of every matrix, so that they are no longer what bfloat16 holds exactly: as an update leaves them.</summary>
+    public static PolicyWeights Trained(PolicyWeights weights)
+        => weights with
+        {
+            Tensors = [.. weights.Tensors.Select(tensor =>
+            {
+                float[] values = tensor.Values.ToArray();
+                values[^1] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[^1]) ^ 1);
+                return tensor with { Values = values };
+            })],
+        };
 
     /// <summary>Draws one token after each of the prompts: nearly all of it is prefill.</summary>
     public static Timing Prefill(ISampler sampler, ModelSpec spec, int prompts, int promptTokens, int runs)

@@ -24,9 +24,10 @@ public sealed class Work(ModelSpec spec)
     /// <param name="prompts">Groups.</param>
     /// <param name="promptTokens">Of each prompt: its keys and values are read once for its group.</param>
     /// <param name="ownTokens">Mean number of positions that each row has of its own.</param>
-    public double DecodeSeconds(Limits limits, int rows, int prompts, double promptTokens, double ownTokens)
+    /// <param name="weightBytes">Bytes of one weight: 4, or 2 where the sampler holds them as bfloat16.</param>
+    public double DecodeSeconds(Limits limits, int rows, int prompts, double promptTokens, double ownTokens, double weightBytes = FloatBytes)
     {
-        double bytes = MatrixWeights * FloatBytes + CacheBytesPerPosition * (prompts * promptTokens + rows * ownTokens);
+        double bytes = MatrixWeights * weightBytes + CacheBytesPerPosition * (prompts * promptTokens + rows * ownTokens);
         double flops = rows * (2.0 * MatrixWeights + AttentionFlopsPerKey * (promptTokens + ownTokens));
         return Math.Max(bytes / limits.BytesPerSecond, flops / limits.FlopsPerSecond);
     }
