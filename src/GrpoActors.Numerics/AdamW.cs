@@ -31,8 +31,8 @@ public static unsafe class AdamW
     /// A digest of the new p, m and v: equal numbers at equal places give equal digests, for any number of threads and any vector width. Not cryptographic.
     /// Digests of tensors are to be combined with their names by the caller.
     /// </returns>
-    /// <remarks>All four spans have one length; p, m, v are changed in place, the gradient is not.</remarks>
-    public static ulong Step(Span<float> p, ReadOnlySpan<float> gradient, Span<float> m, Span<float> v, in AdamWUpdate update, ThreadTeam team)
+    /// <remarks>All four spans have one length; p, m, v are changed in place, the gradient is used up: all zeros afterwards, for the next one to be added to.</remarks>
+    public static ulong Step(Span<float> p, Span<float> gradient, Span<float> m, Span<float> v, in AdamWUpdate update, ThreadTeam team)
     {
         Shapes.Equal(gradient.Length, p.Length, nameof(gradient));
         Shapes.Equal(m.Length, p.Length, nameof(m));
@@ -87,6 +87,7 @@ public static unsafe class AdamW
                 p.Store(_p + i);
                 m.Store(_m + i);
                 v.Store(_v + i);
+                Vector512<float>.Zero.Store(_g + i);
             }
             if (i < end)
             {
@@ -96,6 +97,7 @@ public static unsafe class AdamW
                 Lanes.StorePart(p, _p + i, count);
                 Lanes.StorePart(m, _m + i, count);
                 Lanes.StorePart(v, _v + i, count);
+                Lanes.StorePart(Vector512<float>.Zero, _g + i, count);
             }
             ulong block = (ulong)item + 0x9E3779B97F4A7C15;
             for (int lane = 0; lane < 16; lane++)

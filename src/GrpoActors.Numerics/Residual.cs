@@ -11,25 +11,37 @@ public static unsafe class Residual
     {
         Shapes.Equal(y.Length, x.Length, nameof(y));
         fixed (float* px = x, py = y)
-        {
-            var work = new AddWork(px, py, new Runs(x.Length));
-            team.Run(work.Runs.Items, ref work);
-        }
+            Run(px, py, x.Length, clears: false, team);
     }
 
-    private readonly struct AddWork(float* x, float* y, Runs runs) : ITeamWork
+    /// <summary>Adds y to x and leaves y all zeros.</summary>
+    public static void Move(Span<float> x, Span<float> y, ThreadTeam team)
+    {
+        Shapes.Equal(y.Length, x.Length, nameof(y));
+        fixed (float* px = x, py = y)
+            Run(px, py, x.Length, clears: true, team);
+    }
+
+    private static void Run(float* x, float* y, nint length, bool clears, ThreadTeam team)
+    {
+        var work = new AddWork(x, y, clears, new Runs(length));
+        team.Run(work.Runs.Items, ref work);
+    }
+
+    private readonly struct AddWork(float* x, float* y, bool clears, Runs runs) : ITeamWork
     {
         public Runs Runs => runs;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-
         public void Run(int item, int worker)
         {
-            nint i = runs.Start(item), end = runs.End(item);
+            nint start = runs.Start(item), end = runs.End(item), i = start;
             for (; i + 16 <= end; i += 16)
                 (Vector512.Load(x + i) + Vector512.Load(y + i)).Store(x + i);
             for (; i < end; i++)
                 x[i] += y[i];
+            if (clears)
+                new Span<float>(y + start, (int)(end - start)).Clear();
         }
     }
 }
@@ -64,7 +76,6 @@ public static unsafe class Bias
         public RowBands Bands => bands;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-
         public void Run(int item, int worker)
         {
             for (int t = bands.Start(item); t < bands.End(item); t++)
@@ -84,7 +95,6 @@ public static unsafe class Bias
         public const int Columns = 64;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-
         public void Run(int item, int worker)
         {
             int end = Math.Min(e, (item + 1) * Columns), i = item * Columns;

@@ -18,5 +18,6 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     ClusterScalingCommand.Build(),
     MemoryCommand.Build(),
     PrefixCommand.Build(),
+    RecipeCommand.Build(),
 };
 return root.Parse(args).Invoke();

@@ -60,7 +60,7 @@ public sealed class DigestTests
         digest.Add(entropy);
         digest.Add(logits);
         float[] m = new float[dw.Length], squares = new float[dw.Length], p = Sample.Of(dw.Length, 12);
-        digest.Add(AdamW.Step(p, dw, m, squares, AdamWUpdate.At(3, 1e-3, 0.9, 0.95, 1e-8, 0.01, 0.37f), team));
+        digest.Add(AdamW.Step(p, [.. dw], m, squares, AdamWUpdate.At(3, 1e-3, 0.9, 0.95, 1e-8, 0.01, 0.37f), team));
         digest.Add(p);
         digest.Add(BitConverter.DoubleToUInt64Bits(Lanes.SumOfSquares(dw, team)));
         digest.Add(BitConverter.DoubleToUInt64Bits(Lanes.Sum(dw)));

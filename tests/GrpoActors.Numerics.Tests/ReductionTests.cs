@@ -62,7 +62,9 @@ public sealed class ReductionTests
         for (int step = 1; step <= 5; step++)
         {
             float[] g = Sample.Of(n, (uint)(10 + step), 0.1f);
-            AdamW.Step(p, g, m, v, AdamWUpdate.At(step, 1e-2, 0.9, 0.999, 1e-8, 0.1, 0.5f), team);
+            float[] used = [.. g];
+            AdamW.Step(p, used, m, v, AdamWUpdate.At(step, 1e-2, 0.9, 0.999, 1e-8, 0.1, 0.5f), team);
+            Assert.All(used, value => Assert.Equal(0, value));
             for (int i = 0; i < n; i++)
             {
                 double gradient = g[i] * 0.5;
@@ -88,7 +90,7 @@ public sealed class ReductionTests
             float[] p = Sample.Of(n, 1), m = new float[n], v = new float[n];
             if (flipped >= 0)
                 p[flipped] = MathF.BitIncrement(p[flipped] * 4) / 4;
-            return (AdamW.Step(p, g, m, v, AdamWUpdate.At(1, 1e-9, 0.9, 0.999, 1e-8, 0, 1), team), p);
+            return (AdamW.Step(p, [.. g], m, v, AdamWUpdate.At(1, 1e-9, 0.9, 0.999, 1e-8, 0, 1), team), p);
         }
         (ulong digest, float[] first) = Updated(1, -1);
         for (int threads = 2; threads <= 4; threads++)

@@ -91,7 +91,6 @@ internal sealed class CpuTrainer : ITrainer
         float clip = optimizer.MaxGradNorm > 0 ? (float)Math.Min(1, optimizer.MaxGradNorm / (norm + ClipEpsilon)) : 1;
         OwnWeightsAlone(keepsValues: true);
         Digest digest = Step(optimizer, learningRate, clip, gradient);
-        gradient.Values.Clear();
         _accumulates = false;
         _packed.Lend(_weights);
         return new UpdateResult(norm, digest);
@@ -207,8 +206,7 @@ internal sealed class CpuTrainer : ITrainer
     {
         if (_tiedHeadGradient is { } head)
         {
-            Residual.Add(GradientSet[_layout.Embedding], head.Span, _team);
-            head.Span.Clear();
+            Residual.Move(GradientSet[_layout.Embedding], head.Span, _team);
         }
     }
 

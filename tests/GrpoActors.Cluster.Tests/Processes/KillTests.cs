@@ -10,11 +10,14 @@ namespace GrpoActors.Cluster.Tests.Processes;
 public abstract class KillTests(ITestOutputHelper output)
 {
     /// <summary>Killed processes in all; <c>GRPO_CLUSTER_KILLS=50</c> for more.</summary>
-    protected static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("GRPO_CLUSTER_KILLS") ?? "6", CultureInfo.InvariantCulture);
+    private int Kills => int.TryParse(Environment.GetEnvironmentVariable("GRPO_CLUSTER_KILLS"), NumberStyles.None, CultureInfo.InvariantCulture, out int asked) ? asked : Few;
 
     private const int StepsPerCluster = 150;
 
     protected abstract string[] Journal { get; }
+
+    /// <summary>In every test run.</summary>
+    protected abstract int Few { get; }
 
     [ConformanceFact]
     public async Task Killed_in_turn_and_all_at_once_it_ends_with_the_same_hashes()
@@ -75,10 +78,14 @@ public abstract class KillTests(ITestOutputHelper output)
 public sealed class SqliteKillTests(ITestOutputHelper output) : KillTests(output)
 {
     protected override string[] Journal => [];
+
+    protected override int Few => 6;
 }
 
 [RequiresPostgres]
 public sealed class PostgresKillTests(PostgresServer server, ITestOutputHelper output) : KillTests(output), IClassFixture<PostgresServer>
 {
     protected override string[] Journal => [$"journal={server.ConnectionString}"];
+
+    protected override int Few => 2;
 }
