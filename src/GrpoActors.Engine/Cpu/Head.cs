@@ -5,17 +5,17 @@ namespace GrpoActors.Engine.Cpu;
 /// <summary>Final norm, output head and log-probs of the scored rows, in chunks: the logits of all rows are never held at once.</summary>
 internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team) : IDisposable
 {
-    /// <summary>Largest chunk of logits, 64 MB: enough rows for each reading of the head.</summary>
-    private const int ChunkFloats = 1 << 24;
+    /// <summary>Largest chunk of logits, 151 MB: a chunk costs a reading of the head and of its gradient, and all but the first are computed again in the backward pass.</summary>
+    private const int ChunkFloats = 9 << 22;
 
     private readonly FloatBuffer _stream = new(), _normed = new(), _invRms = new(), _logits = new(), _dNormed = new(), _dStream = new();
     private SoftmaxRow[] _softmax = [];
     private int _rows;
     private int _chunkHeld = -1; // the chunk whose logits still lie in the buffer
 
-    private int ChunkRows => Math.Max(1, ChunkFloats / vocabulary);
+    private int ChunkRowsMax => Math.Max(1, ChunkFloats / vocabulary);
 
-    private int Chunks => (_rows + ChunkRows - 1) / ChunkRows;
+    private int Chunks => (_rows + ChunkRowsMax - 1) / ChunkRowsMax;
 
     /// <summary>Memory held.</summary>
     public long Bytes => Buffers.Sum(buffer => buffer.Bytes);
@@ -55,7 +55,7 @@ internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team
         }
 
         RmsNorm.Forward(stream_SD, policy.FinalNorm_D, epsilon, _normed.AtLeast(_rows, d), _invRms.AtLeast(_rows), team);
-        for (int chunk = 0; chunk < Chunks; chunk++)
+        for (int chunk = Chunks - 1; chunk >= 0; chunk--) // so that the first one lies there when the backward pass begins
         {
             (int start, int count) = Span(chunk);
             LogProbs.Forward(
@@ -98,12 +98,17 @@ internal sealed class Head(int d, int vocabulary, float epsilon, ThreadTeam team
         }
     }
 
-    private (int Start, int Count) Span(int chunk) => (chunk * ChunkRows, Math.Min(ChunkRows, _rows - chunk * ChunkRows));
+    /// <summary>Chunks of nearly equal size: a small one would read the whole head for a few rows.</summary>
+    private (int Start, int Count) Span(int chunk)
+    {
+        int start = (int)((long)_rows * chunk / Chunks);
+        return (start, (int)((long)_rows * (chunk + 1) / Chunks) - start);
+    }
 
     private Span<float> Logits(PackedPolicy policy, int chunk)
     {
         (int start, int count) = Span(chunk);
-        Span<float> logits_CV = _logits.AtLeast(Math.Min(ChunkRows, _rows), vocabulary)[..(count * vocabulary)];
+        Span<float> logits_CV = _logits.AtLeast(Math.Min(ChunkRowsMax, _rows), vocabulary)[..(count * vocabulary)];
         if (_chunkHeld != chunk)
         {
             Gemm.Forward(_normed.AtLeast(_rows, d).Slice(start * d, count * d), policy.Head, logits_CV, team);

@@ -10,7 +10,7 @@ namespace GrpoActors.Engine.Cpu;
 /// kept         4 T L (2 D + (H + 2K) N + H N + 2 F + H + 2),   with a norm of q and k   + 4 T L (H + K) (N + 1)
 /// passing      4 T (2 D + F)                                   final stream, a norm's result, silu(gate) up
 /// backward     4 T (2 D + (H + 2K) N + H N + F)
-/// head         16 S D + the logits: 64 MB, or one row where that is more
+/// head         16 S D + the logits: 151 MB, or one row where that is more
 /// </code>
 /// With recomputation the factor L stands before D alone, the input of each layer; the rest of one layer is held at a time. What follows from the rest element by element (the norms' results and silu(gate) up)
 /// is never kept: the backward pass makes it again. A prompt of P tokens shared by G sequences takes 8 G (P - 1) K N more.

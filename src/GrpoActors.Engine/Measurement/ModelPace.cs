@@ -76,11 +76,11 @@ public static class ModelPace
         });
     }
 
-    /// <summary>Forward and backward over one prompt and its completions, whose tokens are all scored.</summary>
-    /// <param name="shares">The prompt is computed once.</param>
-    public static Timing ForwardBackward(ITrainer trainer, ModelSpec spec, int completions, int promptTokens, int completionTokens, bool shares, int runs)
+    /// <summary>Forward and backward over prompts and their completions, whose tokens are all scored.</summary>
+    /// <param name="shares">A prompt is computed once.</param>
+    public static Timing ForwardBackward(ITrainer trainer, ModelSpec spec, int groups, int completions, int promptTokens, int completionTokens, bool shares, int runs)
     {
-        PackedBatch batch = Group(spec, completions, promptTokens, completionTokens, shares);
+        PackedBatch batch = Grouped(spec, groups, completions, promptTokens, completionTokens, shares);
         var scores = new TokenScores(new float[batch.Targets], new float[batch.Targets]);
         float[] coefficients = [.. Enumerable.Repeat(1e-3f, batch.Targets)];
         return Timing.Of(runs, () =>
@@ -90,14 +90,13 @@ public static class ModelPace
         });
     }
 
-    private static PackedBatch Group(ModelSpec spec, int completions, int promptTokens, int completionTokens, bool shares)
+    private static PackedBatch Grouped(ModelSpec spec, int groups, int completions, int promptTokens, int completionTokens, bool shares)
     {
-        int[] prompt = Tokens(spec, 0, promptTokens);
-        int length = promptTokens + completionTokens;
+        int length = promptTokens + completionTokens, sequences = groups * completions;
         return new PackedBatch(
-            [.. Enumerable.Range(1, completions).SelectMany(completion => (IEnumerable<int>)[.. prompt, .. Tokens(spec, completion, completionTokens)])],
-            [.. Enumerable.Range(0, completions + 1).Select(completion => completion * length)],
-            [.. Enumerable.Repeat(promptTokens, completions)], shares ? [0, completions] : null);
+            [.. Enumerable.Range(0, sequences).SelectMany(sequence => (IEnumerable<int>)[.. Tokens(spec, sequence / completions, promptTokens), .. Tokens(spec, sequence + 1, completionTokens)])],
+            [.. Enumerable.Range(0, sequences + 1).Select(sequence => sequence * length)],
+            [.. Enumerable.Repeat(promptTokens, sequences)], shares ? [.. Enumerable.Range(0, groups + 1).Select(group => group * completions)] : null);
     }
 
     /// <summary>One optimiser update, with a learning rate that leaves the model as it is to all intents.</summary>
