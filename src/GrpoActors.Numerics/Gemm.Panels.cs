@@ -251,7 +251,7 @@ public static unsafe partial class Gemm
         const int ChunkFloats = 1 << 20, InnerMax = 1536;
         if (count == 0 || inner == 0)
             return;
-        if (new Bands(count, inner, team.Threads).Count <= (right.Inner == 1 ? 1 : team.Threads))
+        if (new Bands(count, inner, team.Threads).Count <= (right.Inner == 1 ? 1 : 2 * team.Threads))
         {
             var alone = new PanelsWork(team, rows, count, new Panels(right, inner, columns), inner, columns, result, resultStride, continues);
             team.Run(alone.Items, ref alone);
