@@ -11,7 +11,7 @@ internal static class RestartCommand
     private const double SecondsMax = 5;
     private const int StepsApart = 2, Killed = 137; // 128 + SIGKILL
 
-    private static readonly TimeSpan Enough = TimeSpan.FromSeconds(100);
+    private static readonly TimeSpan Enough = TimeSpan.FromSeconds(400);
 
     private static readonly Option<int> Restarts = new("--restarts") { Description = "How many; 12 and every other step between two checkpoints has been one.", HelpName = "N", DefaultValueFactory = _ => 12 };
 
@@ -19,7 +19,7 @@ internal static class RestartCommand
 
     public static Command Build() => new Benchmark(
         "restart",
-        "Kills grpo train recipes/arithmetic.json in the grpo phase at every other step, and measures from the start of the next process to the first token or batch that the journal did not hold: the further from the last checkpoint, the more is trained again. Begins no further one after 100 s. From the repository's root; --threads and --runs say nothing here.",
+        "Kills grpo train recipes/arithmetic.json in the grpo phase at every other step, and measures from the start of the next process to the first token or batch that the journal did not hold: the further from the last checkpoint, the more is trained again. Begins no further one after 400 s. From the repository's root; --threads and --runs say nothing here.",
         (settings, report) =>
         {
             string folder = Directory.CreateTempSubdirectory("grpo-restart-").FullName;

@@ -177,7 +177,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
-                loggers.AddLoggerFactory(services.Logs);
+                loggers.AddLoggerFactory(new OncePerSentence(services.Logs));
             })
             .AddHocon(config, HoconAddMode.Replace)
             .AddStartup((system, _) => Start(system));

@@ -17,6 +17,9 @@ namespace GrpoActors.Cluster.Tests.Processes;
 /// </summary>
 internal sealed class TinyCluster : IDisposable
 {
+    /// <summary>What the nodes of a test share.</summary>
+    public const string Secret = "what the nodes of a test share";
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly TemporaryFolder folder = new();
@@ -38,7 +41,8 @@ internal sealed class TinyCluster : IDisposable
     {
         this.networks = networks;
         this.settings = settings;
-        ports = FreePorts(2);
+        int[] free = FreePorts(3);
+        (ports, HttpPort) = (free[..2], free[2]);
         TinyRunFiles.Write(folder.Path);
     }
 
@@ -67,16 +71,29 @@ internal sealed class TinyCluster : IDisposable
     /// <summary>The first two nodes are those that others join through: in two networks, one in each.</summary>
     public Keeper Start(string name, string roles, int network = 0)
     {
-        int port = keepers.Count < ports.Length ? ports[keepers.Count] : 0;
+        Keeper keeper = Launch(name, roles, keepers.Count < ports.Length ? ports[keepers.Count] : 0, network, Secret, Said);
+        keepers.Add(keeper);
+        return keeper;
+    }
+
+    /// <summary>A node that wants to join with another secret. Not one of <see cref="Nodes"/>.</summary>
+    public Keeper Stranger(string name, string roles, string secret) => Launch(name, roles, port: 0, network: 0, secret, said: _ => { });
+
+    /// <summary>Where the first node serves weights and status.</summary>
+    public int HttpPort { get; }
+
+    /// <summary>Where one of the first two nodes listens for the others.</summary>
+    public int Port(int node) => ports[node];
+
+    private Keeper Launch(string name, string roles, int port, int network, string secret, Action<string> said)
+    {
         string[] arguments =
         [
-            "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", "0", "--json",
+            "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", (port == ports[0] ? HttpPort : 0).ToString(CultureInfo.InvariantCulture), "--json",
             "--host", Address(network), "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
             "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }),
         ];
-        var keeper = new Keeper(name, networks?.Inside(network) ?? [], arguments, Said);
-        keepers.Add(keeper);
-        return keeper;
+        return new Keeper(name, networks?.Inside(network) ?? [], arguments, secret, said);
     }
 
     /// <summary>Completes when the next step is committed, however long that takes.</summary>
@@ -155,6 +172,7 @@ internal sealed class TinyCluster : IDisposable
         private readonly TaskCompletionSource<string> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly List<string> log = [];
         private readonly string[] command;
+        private readonly string secret;
         private readonly Action<string> said;
         private readonly Lock gate = new();
         private Process process;
@@ -162,9 +180,10 @@ internal sealed class TinyCluster : IDisposable
 
         /// <param name="inside">What the program is started through, if anything; it must become the program.</param>
         /// <param name="said">Told each line of the log.</param>
-        public Keeper(string name, string[] inside, string[] arguments, Action<string> said)
+        public Keeper(string name, string[] inside, string[] arguments, string secret, Action<string> said)
         {
             Name = name;
+            this.secret = secret;
             command = [.. inside, "dotnet", Path.Combine(AppContext.BaseDirectory, "grpo-cluster.dll"), .. arguments];
             this.said = said;
             process = Launch();
@@ -232,7 +251,7 @@ internal sealed class TinyCluster : IDisposable
         private Process Launch()
         {
             var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-            start.Environment["GRPO_CLUSTER_SECRET"] = "what the nodes of a test share";
+            start.Environment["GRPO_CLUSTER_SECRET"] = secret;
             foreach (string argument in command[1..])
             {
                 start.ArgumentList.Add(argument);

@@ -1,0 +1,127 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.RegularExpressions;
+using Akka.Actor;
+using Akka.Serialization;
+using GrpoActors.Cluster.Security;
+using GrpoActors.Cluster.Tests.Security;
+using GrpoActors.Cluster.Wire;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace GrpoActors.Cluster.Tests.Processes;
+
+/// <summary>A running service is knocked at by whoever should not be let in: refused, logged once, and the run ends as if nobody had.</summary>
+public sealed partial class IntruderTests(ITestOutputHelper output)
+{
+    private const int Knocks = 20;
+
+    [Fact]
+    public async Task Strangers_old_versions_and_hostile_bytes_are_refused_logged_once_and_change_no_hash()
+    {
+        using var cluster = new TinyCluster("phases.grpo.steps=120");
+        string expected = await cluster.Embedded();
+        TinyCluster.Keeper coordinator = cluster.Start("c", "coordinator");
+        cluster.Start("t", "trainer");
+        cluster.Start("s", "scorer");
+        cluster.Start("g1", "generator");
+        Task<string> finished = cluster.Finished();
+        await cluster.MoreSteps(2, finished);
+
+        using TinyCluster.Keeper stranger = cluster.Stranger("x", "generator", "a secret that the others do not share");
+        await HostileBytes(cluster.Port(0));
+        await MessageOfAnotherVersion(cluster.Port(0));
+        await UnsignedRequests(cluster.HttpPort);
+        await cluster.MoreSteps(10, finished);
+        Assert.False(finished.IsCompleted, "The run was over before the intruders had been refused.");
+        await Until(() => Refusal().IsMatch(stranger.Log));
+
+        await FaultTests.Same(cluster, expected, finished);
+        string[] log = coordinator.Log.Split('\n');
+        string[] refusals = [.. log.Where(line => Refusal().IsMatch(line))], versions = [.. log.Where(line => line.Contains("work-wanted/9", StringComparison.Ordinal))];
+        string[] channels = [.. log.Where(line => line.Contains("Error caught channel", StringComparison.Ordinal))];
+        output.WriteLine(string.Join('\n', refusals.Concat(versions).Concat(channels)));
+        Assert.Single(refusals);
+        Assert.Single(versions);
+        Assert.Single(channels);
+        Assert.DoesNotContain("x/", coordinator.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("step", stranger.Log, StringComparison.Ordinal);
+    }
+
+    /// <summary>No greeting, half a greeting, a greeting with a made-up proof, lengths that no frame has, another protocol: all again and again.</summary>
+    private static async Task HostileBytes(int port)
+    {
+        byte[] rubbish = new byte[5000], greeting = FrameProxy.WithLength(LinkHandshake.Greeting(LinkHandshake.NewNonce()));
+        new Random(17).NextBytes(rubbish);
+        byte[][] attacks =
+        [
+            rubbish, [.. greeting, .. FrameProxy.WithLength(new byte[LinkHandshake.ProofBytes])], [.. greeting, .. FrameProxy.WithLength(rubbish)], greeting[..(greeting.Length / 2)],
+            [0xFF, 0xFF, 0xFF, 0x7F, 1, 2, 3], "GET / HTTP/1.1\r\nHost: here\r\n\r\n"u8.ToArray(),
+        ];
+        for (int i = 0; i < Knocks; i++)
+        {
+            using var connection = new TcpClient();
+            await connection.ConnectAsync(IPAddress.Loopback, port);
+            await connection.GetStream().WriteAsync(attacks[i % attacks.Length]);
+        }
+    }
+
+    /// <summary>From a node with the right secret, as a later release would send it.</summary>
+    private static async Task MessageOfAnotherVersion(int port)
+    {
+        var secret = new NodeSecurity(JoinSecret.Of(Encoding.UTF8.GetBytes(TinyCluster.Secret), "a test"), null, null, CheckHostName: true);
+        await using RemoteNode later = RemoteNode.Start("grpo", secret, $$"""
+            akka.actor {
+              serializers.later = "{{typeof(LaterSerializer).AssemblyQualifiedName}}"
+              serialization-bindings."{{typeof(LaterMessage).AssemblyQualifiedName}}" = later
+            }
+            """);
+        ActorSelection coordinator = later.System.ActorSelection(string.Create(CultureInfo.InvariantCulture, $"akka.tcp://grpo@127.0.0.1:{port}/user/anyone"));
+        for (int i = 0; i < 3; i++)
+        {
+            coordinator.Tell(new LaterMessage());
+        }
+
+        // Akka keeps what is told until the association stands; it is over when the system ends.
+        await Task.Delay(TimeSpan.FromSeconds(3));
+    }
+
+    private static async Task UnsignedRequests(int port)
+    {
+        using var http = new HttpClient();
+        foreach (string path in new[] { "weights/0", "contents/" + new string('a', 64), "checkpoints/step-000002/manifest.json" })
+        {
+            using HttpResponseMessage answer = await http.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/{path}")));
+            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        }
+    }
+
+    private static async Task Until(Func<bool> holds)
+    {
+        for (int i = 0; i < 600 && !holds(); i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(100));
+        }
+
+        Assert.True(holds(), "Sixty seconds were not enough.");
+    }
+
+    [GeneratedRegex("connection with .* was refused: ", RegexOptions.CultureInvariant)]
+    private static partial Regex Refusal();
+
+    internal sealed record LaterMessage;
+
+    internal sealed class LaterSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+    {
+        public override int Identifier => WireSerializer.Id;
+
+        public override string Manifest(object o) => "work-wanted/9";
+
+        public override byte[] ToBinary(object obj) => [1, 2, 3];
+
+        public override object FromBinary(byte[] bytes, string manifest) => new LaterMessage();
+    }
+}
