@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using GrpoActors.Core.Plans;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Host;
