@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace GrpoActors.Numerics;
 
 /// <summary>Matrix products of a linear layer y_TE = x_TD w_EDᵀ: forward, gradient of the input, gradient of the weights.</summary>
@@ -81,6 +79,7 @@ public static unsafe partial class Gemm
             throw new InvalidOperationException($"An input gradient needs a matrix that is lent; this one is packed as {w_ED.PackedAs}.");
         var work = new PanelsWork(team, rows, tokens, w_ED.Panels, inner, columns, y, yStride, accumulate);
         team.Run(work.Items, ref work);
+        GC.KeepAlive(w_ED);
     }
 
     private static int Tokens(int length, int width)

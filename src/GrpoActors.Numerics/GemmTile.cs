@@ -37,7 +37,7 @@ internal readonly struct Count11 : ICount { public static int Value => 11; }
 
 internal readonly struct Count12 : ICount { public static int Value => 12; }
 
-/// <summary>The inner loop of attention's products, operands at any strides: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
+/// <summary>The inner loop of attention's products, and with 256 bits and less of all; operands at any strides: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
 /// <remarks>
 /// <code>
 ///                  n: 16 · vectors →

@@ -16,7 +16,7 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
     /// <summary>More than any last-level cache of one socket holds.</summary>
     private const long ReadBytes = 1L << 30;
 
-    private const int ReadItemBytes = 1 << 20;
+    private const int ReadItemBytes = 1 << 18;
 
     private const int Rounds = 7;
 
@@ -24,7 +24,7 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
     public static Roofline Measure(int threads)
     {
         using var team = new ThreadTeam(threads);
-        double flops = Math.Max(Best<PlainChains>(team), Best<TileChains>(team));
+        double flops = Math.Max(Best<PlainChains>(team), Math.Max(Best<TileChains>(team), Best<PanelTileChains>(team)));
         nuint bytes = (nuint)ReadBytes;
         float* memory = HugePages.Allocate(bytes);
         try
@@ -68,24 +68,30 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
             : this((nint)at, bytes)
         {
         }
+
+        public IEnumerable<Stretch> Cut()
+        {
+            for (long start = 0; start < Bytes; start += ReadItemBytes)
+                yield return new Stretch(At + (nint)start, Math.Min(ReadItemBytes, Bytes - start));
+        }
     }
 
-    private static double BestRead(ThreadTeam team, Stretch[] stretches)
-        => Math.Max(BestRead<OneStream>(team, stretches), Math.Max(BestRead<OneStreamAhead>(team, stretches), BestRead<FourStreams>(team, stretches)));
+    private static double BestRead(ThreadTeam team, IEnumerable<Stretch> stretches)
+    {
+        Stretch[] items = [.. stretches.SelectMany(stretch => stretch.Cut())];
+        return Math.Max(BestRead<OneStream>(team, items), Math.Max(BestRead<OneStreamAhead>(team, items), BestRead<FourStreams>(team, items)));
+    }
 
-    private static double BestRead<TLoop>(ThreadTeam team, Stretch[] stretches)
+    private static double BestRead<TLoop>(ThreadTeam team, Stretch[] items)
         where TLoop : struct, IReadLoop
     {
-        double best = 0;
+        var work = new ReadWork<TLoop>(items);
+        double bytes = items.Sum(item => item.Bytes), best = 0;
         for (int round = 0; round < Rounds; round++)
         {
             long start = Stopwatch.GetTimestamp();
-            foreach (Stretch stretch in stretches)
-            {
-                var work = new ReadWork<TLoop>(stretch);
-                team.Run(work.Items, ref work);
-            }
-            best = Math.Max(best, stretches.Sum(stretch => stretch.Bytes) / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            team.Run(items.Length, ref work);
+            best = Math.Max(best, bytes / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
         return best;
@@ -109,16 +115,10 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
         public void Run(int item, int worker) => TLoop.Run();
     }
 
-    private readonly struct ReadWork<TLoop>(Stretch stretch) : ITeamWork
+    private readonly struct ReadWork<TLoop>(Stretch[] items) : ITeamWork
         where TLoop : struct, IReadLoop
     {
-        public int Items => (int)((stretch.Bytes + ReadItemBytes - 1) / ReadItemBytes);
-
-        public void Run(int item, int worker)
-        {
-            long start = (long)item * ReadItemBytes;
-            Kept(TLoop.Read((float*)stretch.At + (start / sizeof(float)), (nint)(Math.Min(ReadItemBytes, stretch.Bytes - start) / sizeof(float))));
-        }
+        public void Run(int item, int worker) => Kept(TLoop.Read((float*)items[item].At, (nint)(items[item].Bytes / sizeof(float))));
     }
 
     /// <summary>Keeps the compiler from dropping a loop whose result nobody reads.</summary>
@@ -182,7 +182,7 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
         }
     }
 
-    /// <summary>The tile of the matrix products, its operands in the first-level cache.</summary>
+    /// <summary>The tile of attention, its operands in the first-level cache.</summary>
     private readonly struct TileChains : IFlopLoop
     {
         private const int Inner = 64, Repeats = 2000;
@@ -197,6 +197,24 @@ public sealed unsafe record Roofline(int Threads, double FlopsPerSecond, double 
             new Span<float>(b, Inner * GemmTile.Columns).Fill(0.5f);
             for (int repeat = 0; repeat < Repeats; repeat++)
                 GemmTile.Run(GemmTile.Rows, GemmTile.Columns / 16, Inner, a, Inner, 1, b, GemmTile.Columns, c, GemmTile.Columns, continues: false);
+        }
+    }
+
+    /// <summary>The tile of the matrix products, likewise.</summary>
+    private readonly struct PanelTileChains : IFlopLoop
+    {
+        private const int Inner = 64, Repeats = 2000;
+
+        public static long Flops => 2L * PanelTile.Rows * PanelTile.Columns * Inner * Repeats;
+
+        [SkipLocalsInit]
+        public static void Run()
+        {
+            float* a = stackalloc float[PanelTile.Rows * Inner], b = stackalloc float[Inner * PanelTile.Columns], c = stackalloc float[PanelTile.Rows * PanelTile.Columns];
+            new Span<float>(a, PanelTile.Rows * Inner).Fill(0.5f);
+            new Span<float>(b, Inner * PanelTile.Columns).Fill(0.5f);
+            for (int repeat = 0; repeat < Repeats; repeat++)
+                PanelTile.Run(PanelTile.Rows, PanelTile.Columns / 16, Inner, a, (byte*)b, PanelTile.Columns * sizeof(float), isHalf: false, c, PanelTile.Columns, continues: false, null, 0, 0);
         }
     }
 

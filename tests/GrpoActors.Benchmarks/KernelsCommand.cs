@@ -141,8 +141,8 @@ internal static class KernelsCommand
         {
             int count = spec.VocabularySize * spec.HiddenSize;
             float[] p = Numbers(count), gradient = Numbers(count), m = new float[count], v = new float[count];
-            AdamWUpdate update = AdamWUpdate.At(1, 1e-12, 0.9, 0.999, 1e-8, 0, 1);
-            Move("adamw", 7L * count, () => AdamW.Step(p, gradient, m, v, update, team));
+            AdamWUpdate update = new(1e-12, Beta1: 0, Beta2: 0, 1e-8, 0, 1, 1, 1); // the gradient is used up: moments that faded would be denormal
+            Move("adamw", 8L * count, () => AdamW.Step(p, gradient, m, v, update, team));
         }
 
         private void Compute(string kernel, double flops, Action run)

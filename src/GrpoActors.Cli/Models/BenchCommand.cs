@@ -101,9 +101,9 @@ internal static class BenchCommand
                 return timing.Seconds / (step.MaxCompletionLength - 1);
             }
 
-            void Decodes(string part)
+            void Decodes(string part, (long Bytes, double BytesPerSecond) weights)
             {
-                (long bytes, double bytesPerSecond) = ModelPace.ReadWeights(sampler);
+                (long bytes, double bytesPerSecond) = weights;
                 Limits there = limits with { BytesPerSecond = bytesPerSecond };
                 foreach (int rows in Batches)
                 {
@@ -113,13 +113,15 @@ internal static class BenchCommand
             }
 
             // A checkpoint in bfloat16 is read as it is; after its first update it no longer is one.
-            if (ModelPace.ReadWeights(sampler).Bytes < sizeof(float) * work.MatrixWeights)
+            (long Bytes, double BytesPerSecond) weights = ModelPace.ReadWeights(sampler);
+            if (weights.Bytes < sizeof(float) * work.MatrixWeights)
             {
-                Decodes("untrained, batch");
+                Decodes("untrained, batch", weights);
                 sampler.Load(ModelPace.Trained(policy.Weights));
+                weights = ModelPace.ReadWeights(sampler);
             }
 
-            Decodes("decode, batch");
+            Decodes("decode, batch", weights);
             decodeSeconds = Decode(step.GroupsPerStep * step.NumGenerations, step.NumGenerations) * step.MaxCompletionLength;
             samplerGigabytes = ResidentGigabytes();
         }

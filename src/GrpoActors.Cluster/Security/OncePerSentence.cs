@@ -7,7 +7,8 @@ internal sealed class OncePerSentence(ILoggerFactory log) : ILoggerFactory
 {
     private const int LinesMax = 1024;
 
-    private readonly HashSet<string> said = new(StringComparer.Ordinal);
+    // A peer that sends a thousand kinds of unreadable messages silences nothing but further ones.
+    private readonly HashSet<string> channels = new(StringComparer.Ordinal), messages = new(StringComparer.Ordinal);
 
     public ILogger CreateLogger(string categoryName) => new Once(log.CreateLogger(categoryName), this);
 
@@ -25,7 +26,8 @@ internal sealed class OncePerSentence(ILoggerFactory log) : ILoggerFactory
             return true;
         }
 
-        lock (said)
+        HashSet<string> said = repeated.StartsWith("Deserialization", StringComparison.Ordinal) ? messages : channels;
+        lock (channels)
         {
             return said.Count < LinesMax && said.Add(repeated);
         }

@@ -14,17 +14,14 @@ public static class ModelPace
     public static (long Bytes, double BytesPerSecond) ReadWeights(ISampler sampler)
         => sampler is CpuSampler cpu ? cpu.ReadWeights() : throw new NotSupportedException($"The weights of a {sampler.GetType().Name} cannot be read.");
 
-    /// <summary>The same weights but for a bit of the last one of every matrix, so that they are no longer what bfloat16 holds exactly: as an update leaves them.</summary>
+    /// <summary>The same weights but for one bit of one matrix, so that they are no longer what bfloat16 holds exactly: as an update leaves them. Only that matrix is copied.</summary>
     public static PolicyWeights Trained(PolicyWeights weights)
-        => weights with
-        {
-            Tensors = [.. weights.Tensors.Select(tensor =>
-            {
-                float[] values = tensor.Values.ToArray();
-                values[^1] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[^1]) ^ 1);
-                return tensor with { Values = values };
-            })],
-        };
+    {
+        NamedTensor changed = weights.Tensors.First(tensor => tensor.Name.EndsWith("k_proj.weight", StringComparison.Ordinal));
+        float[] values = changed.Values.ToArray();
+        values[^1] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[^1]) ^ 1);
+        return weights with { Tensors = [.. weights.Tensors.Select(tensor => ReferenceEquals(tensor, changed) ? changed with { Values = values } : tensor)] };
+    }
 
     /// <summary>Draws one token after each of the prompts: nearly all of it is prefill.</summary>
     public static Timing Prefill(ISampler sampler, ModelSpec spec, int prompts, int promptTokens, int runs)

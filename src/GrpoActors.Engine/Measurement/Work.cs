@@ -48,7 +48,7 @@ public sealed class Work(ModelSpec spec)
         return 3 * (2.0 * LayerWeights * rows + 2.0 * (MatrixWeights - LayerWeights) * scored + AttentionFlopsPerKey * keys) / limits.FlopsPerSecond;
     }
 
-    /// <summary>Seconds of an AdamW update: weights, gradient and both moments are read, weights and moments written; 28 bytes a weight.</summary>
+    /// <summary>Seconds of an AdamW update: weights, gradient and both moments are read, weights and moments written; 28 bytes a weight. That it clears the gradient, 4 more, is not counted.</summary>
     /// <param name="parameters">Trainable weights.</param>
     public static double UpdateSeconds(Limits limits, long parameters) => 7.0 * FloatBytes * parameters / limits.BytesPerSecond;
 }
