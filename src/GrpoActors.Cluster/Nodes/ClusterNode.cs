@@ -56,7 +56,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
         ICheckpointStore? checkpoints = folder is null ? null : new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints);
-        IJournalProvider journal = JournalPlace.Cluster(plan.PlanOrThrow().Operation.Journal, RunFolderOf(setup), setup.Identity);
+        IJournalProvider journal = JournalPlace.Cluster(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
         services = new NodeServices(options.Name, setup, shelf, bulk, weights, fetcher, journal, checkpoints, run, timing.AskAgainAfter, timing.LeaseRenewal, options.AcceptLostTail, TimeProvider.System, logs);
         if (folder is not null)
         {
@@ -167,11 +167,15 @@ internal sealed class ClusterNode : IAsyncDisposable
     private static string NodeFolderOf(NodeOptions options, RunSetup setup) =>
         options.Folder ?? (options.Has(NodeRoles.Coordinator) ? RunFolderOf(setup) : Path.Combine(RunFolderOf(setup), "nodes", options.Name));
 
+    /// <summary>The setting; without one, a coordinator that was given a folder keeps the journal there.</summary>
+    private static string? JournalOf(NodeOptions options, RunSetup setup) =>
+        string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own ? JournalPlace.File(null, Path.GetFullPath(own)) : setup.Plan.Operation.Journal;
+
     private IHost Host()
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(JournalHocon.Of(setup.Plan.Operation.Journal, RunFolderOf(setup))).WithFallback(NodeHocon.Of(options));
+        Config config = SecurityHocon.For(security, options.Host).WithFallback(JournalHocon.Of(JournalOf(options, setup), RunFolderOf(setup))).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -240,7 +244,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         string path = NodeFolderOf(options, setup);
         return new CoordinatorServices(
-            setup, OpenFolder, () => JournalImport.Prepare(setup.Plan.Operation.Journal, RunFolderOf(setup), setup.Identity).PersistenceId,
+            setup, OpenFolder, () => JournalImport.Prepare(JournalOf(options, setup), RunFolderOf(setup), setup.Identity).PersistenceId,
             bulk, services.Shelf, services.Standing, timing.LeaseLength, timing.AnswerMax, timing.RestartsMax, timing.CommandsPerAppendMax, report, TimeProvider.System);
 
         CoordinatorFolder OpenFolder()

@@ -51,7 +51,8 @@ internal sealed class TinyCluster : IDisposable
     /// <summary>Steps that a coordinator has said are committed.</summary>
     public int Steps => Volatile.Read(ref steps);
 
-    private string RunFolder => folder.File("run");
+    /// <summary>Where the journal is looked for, and the run's plan.</summary>
+    public string RunFolder => folder.File("run");
 
     /// <summary>The hashes of the same run in the embedded host.</summary>
     public async Task<string> Embedded()
@@ -69,9 +70,10 @@ internal sealed class TinyCluster : IDisposable
     }
 
     /// <summary>The first two nodes are those that others join through: in two networks, one in each.</summary>
-    public Keeper Start(string name, string roles, int network = 0)
+    /// <param name="further">Arguments after the usual ones, whose settings they overrule.</param>
+    public Keeper Start(string name, string roles, int network = 0, params string[] further)
     {
-        Keeper keeper = Launch(name, roles, keepers.Count < ports.Length ? ports[keepers.Count] : 0, network, Secret, Said);
+        Keeper keeper = Launch(name, roles, keepers.Count < ports.Length ? ports[keepers.Count] : 0, network, Secret, Said, further);
         keepers.Add(keeper);
         return keeper;
     }
@@ -85,13 +87,13 @@ internal sealed class TinyCluster : IDisposable
     /// <summary>Where one of the first two nodes listens for the others.</summary>
     public int Port(int node) => ports[node];
 
-    private Keeper Launch(string name, string roles, int port, int network, string secret, Action<string> said)
+    private Keeper Launch(string name, string roles, int port, int network, string secret, Action<string> said, params string[] further)
     {
         string[] arguments =
         [
             "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", (port == ports[0] ? HttpPort : 0).ToString(CultureInfo.InvariantCulture), "--json",
             "--host", Address(network), "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
-            "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }),
+            "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }), .. further,
         ];
         return new Keeper(name, networks?.Inside(network) ?? [], arguments, secret, said);
     }

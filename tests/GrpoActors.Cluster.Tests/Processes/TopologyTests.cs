@@ -25,7 +25,7 @@ public abstract class TopologyTests
         }
     });
 
-    private static async Task Same(string[] journal, Action<TinyCluster> start)
+    private protected static async Task Same(string[] journal, Action<TinyCluster> start)
     {
         using var cluster = new TinyCluster(journal);
         string expected = await cluster.Embedded();
@@ -44,6 +44,16 @@ public sealed class SqliteTopologyTests : TopologyTests
 
     [ConformanceFact]
     public Task Two_generators_change_no_hash() => Apart(Journal, 2);
+
+    [ConformanceFact]
+    public Task Each_node_in_a_folder_of_its_own_finds_the_journal_in_the_coordinator_s() => Same(Journal, cluster =>
+    {
+        string[] elsewhere = ["--set", $"run_dir={cluster.RunFolder}-name"];
+        cluster.Start("c", "coordinator", 0, [.. elsewhere, "--folder", cluster.RunFolder]);
+        cluster.Start("t", "trainer", 0, [.. elsewhere, "--folder", $"{cluster.RunFolder}-t", "--set", $"journal={Path.Combine(cluster.RunFolder, "journal.db")}"]);
+        cluster.Start("s", "scorer", 0, [.. elsewhere, "--folder", $"{cluster.RunFolder}-s"]);
+        cluster.Start("g1", "generator", 0, [.. elsewhere, "--folder", $"{cluster.RunFolder}-g"]);
+    });
 }
 
 [RequiresPostgres]
