@@ -82,9 +82,9 @@ public static unsafe partial class Gemm
             int panelStart = Part(_all, run, _runs), panelEnd = Part(_all, run + 1, _runs);
             if (rows == 0)
                 return;
-            nint bandFloats = ((nint)rows * Math.Min(_inner, _bands.InnerMax)) + TileRows.Slack;
-            float* made = _team.ScratchOf(worker, bandFloats + (_panels.AreMade ? (nint)PanelTile.Columns * Math.Min(_inner, _bands.InnerMax) : 0));
-            float* copied = made + (_panels.AreMade ? (nint)PanelTile.Columns * Math.Min(_inner, _bands.InnerMax) : 0);
+            int innerMax = Math.Min(_inner, _bands.InnerMax);
+            nint madeFloats = _panels.AreMade ? (nint)PanelTile.Columns * innerMax : 0;
+            float* made = _team.ScratchOf(worker, madeFloats + ((nint)rows * innerMax) + TileRows.Slack), copied = made + madeFloats;
             for (int chunk = 0; chunk < _bands.Chunks; chunk++)
             {
                 int first = Part(_inner, chunk, _bands.Chunks), inner = Part(_inner, chunk + 1, _bands.Chunks) - first;

@@ -27,7 +27,8 @@ internal static class PrefixCommand
         using ITrainer trainer = engine.OpenTrainer(Models.Weights(spec));
         Timing Measure(bool shares) => ModelPace.ForwardBackward(trainer, spec, groups, Completions, PromptTokens, CompletionTokens, shares, runs: 1);
         (Timing Apart, Timing Shared)[] pairs = [.. Enumerable.Range(0, settings.Runs).Select(_ => (Measure(shares: false), Measure(shares: true)))];
-        Timing apart = Median(pairs.Select(pair => pair.Apart)), shared = Median(pairs.Select(pair => pair.Shared));
+        int next = 0;
+        Timing apart = Timing.OfMeasured(pairs.Length, () => pairs[next++].Apart), shared = Timing.OfMeasured(pairs.Length, () => pairs[--next].Shared);
         double tokens = groups * Completions * CompletionTokens;
         double limitShared = groups * work.TrainSharedSeconds(limits, Completions, PromptTokens, CompletionTokens);
         double limitApart = groups * Completions * work.TrainSharedSeconds(limits, 1, PromptTokens, CompletionTokens);
@@ -35,11 +36,5 @@ internal static class PrefixCommand
         report.Add(new Row("prompt once for its group", tokens / shared.Seconds, "tokens/s", tokens / limitShared, shared.BytesAllocated));
         double[] gains = [.. pairs.Select(pair => pair.Apart.Seconds / pair.Shared.Seconds).Order()];
         report.Add(new Row("times as fast", gains[gains.Length / 2], "", limitApart / limitShared));
-    }
-
-    private static Timing Median(IEnumerable<Timing> timings)
-    {
-        Timing[] ordered = [.. timings.OrderBy(timing => timing.Seconds)];
-        return new Timing(ordered[ordered.Length / 2].Seconds, ordered.Max(timing => timing.BytesAllocated));
     }
 }

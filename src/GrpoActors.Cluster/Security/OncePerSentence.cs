@@ -5,10 +5,8 @@ namespace GrpoActors.Cluster.Security;
 /// <summary>A node's log for Akka, without what <see cref="TransportLogFilter"/> calls repeated: the logger of Akka.Hosting (1.5.74) asks no log filter.</summary>
 internal sealed class OncePerSentence(ILoggerFactory log) : ILoggerFactory
 {
-    private const int LinesMax = 1024;
-
     // A peer that sends a thousand kinds of unreadable messages silences nothing but further ones.
-    private readonly HashSet<string> channels = new(StringComparer.Ordinal), messages = new(StringComparer.Ordinal);
+    private readonly OncePerAddress channels = new(), messages = new();
 
     public ILogger CreateLogger(string categoryName) => new Once(log.CreateLogger(categoryName), this);
 
@@ -19,19 +17,8 @@ internal sealed class OncePerSentence(ILoggerFactory log) : ILoggerFactory
     {
     }
 
-    private bool IsNew(string line)
-    {
-        if (TransportLogFilter.Repeated(line) is not { } repeated)
-        {
-            return true;
-        }
-
-        HashSet<string> said = repeated.StartsWith("Deserialization", StringComparison.Ordinal) ? messages : channels;
-        lock (channels)
-        {
-            return said.Count < LinesMax && said.Add(repeated);
-        }
-    }
+    private bool IsNew(string line) => TransportLogFilter.Repeated(line) is not { } repeated
+        || (repeated.StartsWith("Deserialization", StringComparison.Ordinal) ? messages : channels).First(repeated);
 
     private sealed class Once(ILogger log, OncePerSentence all) : ILogger
     {
