@@ -2,10 +2,10 @@ using System.CommandLine;
 using GrpoActors.Cli;
 using GrpoActors.Cli.Commands;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.Recorded;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.Workers;
 
 using var signals = new Signals(Console.Error);
 try

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 using GrpoActors.Cluster.Commands;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Workers;
 
 using var stop = new CancellationTokenSource();
 int signalled = 0;

@@ -16,9 +16,13 @@ public sealed class ImportTests
         ["Formats"] = ["Core"],
         ["Rewards"] = ["Core", "Text"],
         ["Engine"] = ["Core", "Numerics", "Formats"],
-        ["Host"] = ["Core", "Engine", "Rewards", "Formats", "Text"],
-        ["Cli"] = ["Core", "Engine", "Exact", "Formats", "Host", "Numerics", "Rewards", "Text"],
-        ["Cluster"] = ["Core", "Engine", "Formats", "Host", "Rewards"],
+        ["Journal"] = ["Core", "Formats"],
+        ["Audit"] = ["Core", "Formats", "Journal"],
+        ["Hub"] = ["Core", "Engine", "Formats", "Text"],
+        ["Runtime"] = ["Audit", "Core", "Engine", "Formats", "Hub", "Journal", "Rewards", "Text"],
+        ["Actors"] = ["Core", "Engine", "Formats", "Journal", "Rewards", "Runtime", "Text"],
+        ["Cluster"] = ["Actors", "Audit", "Core", "Engine", "Formats", "Hub", "Journal", "Rewards", "Runtime"],
+        ["Cli"] = ["Actors", "Audit", "Core", "Engine", "Exact", "Formats", "Hub", "Journal", "Numerics", "Rewards", "Runtime", "Text"],
     };
 
     /// <summary>Built only where their packages can be had; nobody may import them.</summary>

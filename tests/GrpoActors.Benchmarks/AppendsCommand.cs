@@ -1,9 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
+using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
-using GrpoActors.Host.Chaos;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Runtime.Chaos;
 
 namespace GrpoActors.Benchmarks;
 

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Measurement;
-using GrpoActors.Host;
-using GrpoActors.Host.Composition;
+using GrpoActors.Runtime.Composition;
 
 namespace GrpoActors.Benchmarks;
 

@@ -1,15 +1,15 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using GrpoActors.Actors;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Measurement;
-using GrpoActors.Host;
-using GrpoActors.Host.Chaos;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Reports;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Chaos;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Benchmarks;
 

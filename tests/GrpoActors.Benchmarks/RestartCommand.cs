@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using GrpoActors.Host.Chaos;
+using GrpoActors.Runtime.Chaos;
 
 namespace GrpoActors.Benchmarks;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using GrpoActors.Cli.Displays;
 using GrpoActors.Core.Learning;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
 using Spectre.Console;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using GrpoActors.Core;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Cli.Tests;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
 using Xunit;
 
 namespace GrpoActors.EndToEnd;

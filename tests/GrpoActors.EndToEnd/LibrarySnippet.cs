@@ -1,6 +1,6 @@
-using GrpoActors.Host;
-using GrpoActors.Host.Reports;
+using GrpoActors.Actors;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Reports;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.EndToEnd;

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.RegularExpressions;
-using GrpoActors.Host.Tests.Models;
+using GrpoActors.Hub.Tests;
 using Xunit;
 
 namespace GrpoActors.EndToEnd;

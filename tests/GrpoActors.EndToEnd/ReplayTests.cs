@@ -1,7 +1,7 @@
 using System.Text.Json;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

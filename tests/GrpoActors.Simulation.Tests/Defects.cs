@@ -7,9 +7,9 @@ using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Simulation.Tests.World;
 
 namespace GrpoActors.Simulation.Tests;

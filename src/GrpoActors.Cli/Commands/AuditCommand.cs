@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using GrpoActors.Host.Audit;
-using GrpoActors.Host.Recorded;
+using GrpoActors.Audit;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using GrpoActors.Host;
-using GrpoActors.Host.Chaos;
+using GrpoActors.Runtime.Chaos;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -4,12 +4,11 @@ using GrpoActors.Cli.Models;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Embedded;
-using GrpoActors.Host.Evaluations;
-using GrpoActors.Host.Models;
-using GrpoActors.Host.Recorded;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Evaluations;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -4,10 +4,11 @@ using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Recorded;
-using GrpoActors.Host.Replay;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.Replay;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Recorded;
-using GrpoActors.Host.Replay;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.Replay;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.Collections;
 using System.CommandLine;
+using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
 
 namespace GrpoActors.Cli.Commands;
 

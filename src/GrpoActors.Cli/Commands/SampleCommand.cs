@@ -6,8 +6,8 @@ using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Models;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Cli.Commands;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
+using GrpoActors.Actors;
 using GrpoActors.Cli.Displays;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
-using GrpoActors.Host.Chaos;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Chaos;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Cli.Commands;
 

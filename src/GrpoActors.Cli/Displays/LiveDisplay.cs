@@ -1,5 +1,5 @@
 using GrpoActors.Core.Learning;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 using Line = Spectre.Console.Text;

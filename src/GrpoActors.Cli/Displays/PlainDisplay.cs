@@ -1,4 +1,4 @@
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Cli.Displays;
 

@@ -5,8 +5,9 @@ using System.Text.Json;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
-using GrpoActors.Host.Models;
 using GrpoActors.Numerics;
+using GrpoActors.Runtime.Chaos;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Cli.Models;
 

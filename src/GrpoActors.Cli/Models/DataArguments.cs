@@ -1,8 +1,8 @@
 using System.CommandLine;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host.Evaluations;
-using GrpoActors.Host.Models;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Evaluations;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Cli.Models;
 

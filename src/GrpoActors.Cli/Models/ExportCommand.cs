@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using GrpoActors.Formats.Safetensors;
-using GrpoActors.Host.Models;
-using GrpoActors.Host.Models.Export;
+using GrpoActors.Hub;
+using GrpoActors.Runtime.Exports;
 
 namespace GrpoActors.Cli.Models;
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Formats.Jsonl;
-using GrpoActors.Host.Models;
+using GrpoActors.Hub;
 using GrpoActors.Text;
 using GrpoActors.Text.Templates;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using GrpoActors.Host.Models;
+using GrpoActors.Hub;
 
 namespace GrpoActors.Cli.Models;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using GrpoActors.Host.Models;
+using GrpoActors.Hub;
 using GrpoActors.Text;
 using GrpoActors.Text.Templates;
 

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using GrpoActors.Core.Generation;
-using GrpoActors.Formats.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Bulk;
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Engine;
+using GrpoActors.Runtime.Checkpoints;
 
 namespace GrpoActors.Cluster.Bulk;
 
@@ -130,7 +131,7 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
         }
     }
 
-    /// <param name="folder">As <see cref="Host.Checkpoints.CheckpointStore"/> keeps it; need not exist yet.</param>
+    /// <param name="folder">As <see cref="CheckpointStore"/> keeps it; need not exist yet.</param>
     public void OfferCheckpoints(string folder) => checkpoints = Path.GetFullPath(folder);
 
     internal OfferedWeights? TryGetWeights(long version)

@@ -1,7 +1,7 @@
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Models;
-using GrpoActors.Host.Embedded;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cluster.Bulk;
 

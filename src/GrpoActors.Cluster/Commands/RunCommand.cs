@@ -1,9 +1,10 @@
 using System.Collections;
 using System.CommandLine;
+using GrpoActors.Actors;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Core.Plans;
-using GrpoActors.Host;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Commands;

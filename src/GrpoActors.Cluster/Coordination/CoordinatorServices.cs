@@ -1,10 +1,11 @@
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Projections;
-using GrpoActors.Host.Reports;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Projections;
+using GrpoActors.Runtime.Reports;
+using GrpoActors.Runtime.RunFolders;
 
 namespace GrpoActors.Cluster.Coordination;
 

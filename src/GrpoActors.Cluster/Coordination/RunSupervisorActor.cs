@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using Akka.Actor;
 using Akka.Event;
+using GrpoActors.Actors.Embedded;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Journal;
 using GrpoActors.Cluster.Nodes;
@@ -9,8 +10,8 @@ using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cluster.Coordination;
 

@@ -5,9 +5,9 @@ using Akka.Pattern;
 using Akka.Persistence;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Journal;
 

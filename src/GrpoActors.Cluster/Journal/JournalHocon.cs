@@ -1,5 +1,6 @@
 using Akka.Configuration;
-using GrpoActors.Host.Journal;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
@@ -10,7 +11,7 @@ internal static class JournalHocon
 {
     /// <param name="setting">As in <see cref="JournalPlace.Of"/>: null or empty is journal.db in the run folder, a text with = a PostgreSQL connection string, anything else a path.</param>
     /// <param name="runFolder">Full path.</param>
-    /// <exception cref="Host.RunFolders.StorageException">The connection string is not understood.</exception>
+    /// <exception cref="StorageException">The connection string is not understood.</exception>
     public static Config Of(string? setting, string runFolder)
     {
         (string provider, string connection) = JournalPlace.IsDatabase(setting)

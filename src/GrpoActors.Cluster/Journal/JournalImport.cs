@@ -1,7 +1,7 @@
 using System.Data.Common;
 using GrpoActors.Core;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 

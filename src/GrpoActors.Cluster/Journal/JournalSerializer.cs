@@ -1,7 +1,7 @@
 using Akka.Actor;
 using Akka.Serialization;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Journal;
 

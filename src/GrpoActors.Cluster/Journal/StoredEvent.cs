@@ -1,6 +1,6 @@
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Journal;
 

@@ -1,9 +1,9 @@
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Wire;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Embedded;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Nodes;

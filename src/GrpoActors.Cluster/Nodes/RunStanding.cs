@@ -1,6 +1,7 @@
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cluster.Nodes;
 

@@ -3,7 +3,7 @@ using GrpoActors.Cluster.Bulk;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
-using GrpoActors.Formats.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Wire;
 

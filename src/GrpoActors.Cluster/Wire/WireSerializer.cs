@@ -1,7 +1,7 @@
 using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Serialization;
-using GrpoActors.Formats.Journal;
+using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Wire;
 

@@ -4,7 +4,7 @@ using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Embedded;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Workers;

@@ -2,8 +2,8 @@ using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 
 namespace GrpoActors.Cluster.Workers;
 

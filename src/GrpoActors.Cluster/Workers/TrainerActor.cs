@@ -5,9 +5,9 @@ using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Embedded;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Workers;

@@ -1,6 +1,6 @@
 using GrpoActors.Engine;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Checkpoints;
 
 namespace GrpoActors.Cluster.Workers;
 

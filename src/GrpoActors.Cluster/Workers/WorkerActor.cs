@@ -1,8 +1,9 @@
 using Akka.Actor;
+using GrpoActors.Actors.Embedded;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Wire;
-using GrpoActors.Host.Embedded;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Workers;

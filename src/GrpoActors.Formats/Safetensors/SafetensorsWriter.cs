@@ -123,7 +123,7 @@ public static class SafetensorsWriter
 
     /// <summary>What a file of these tensors begins with. It follows from names, shapes and type alone.</summary>
     /// <param name="sorted">In ordinal order of names.</param>
-    internal static byte[] Header(TensorSource[] sorted, WeightType type, ImmutableSortedDictionary<string, string>? metadata = null)
+    public static byte[] Header(TensorSource[] sorted, WeightType type, ImmutableSortedDictionary<string, string>? metadata = null)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, Plain))

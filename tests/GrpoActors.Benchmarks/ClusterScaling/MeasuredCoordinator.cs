@@ -2,8 +2,9 @@ using System.Diagnostics;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Benchmarks.ClusterScaling;
 

@@ -5,7 +5,8 @@ using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Benchmarks.ClusterScaling;
 

@@ -1,7 +1,8 @@
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Core;
 using GrpoActors.Engine;
-using GrpoActors.Host.Embedded;
+using GrpoActors.Hub.Tests;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

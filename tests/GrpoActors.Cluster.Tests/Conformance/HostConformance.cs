@@ -1,9 +1,11 @@
+using GrpoActors.Journal.Tests;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host;
-using GrpoActors.Host.Recorded;
-using GrpoActors.Host.Reports;
-using GrpoActors.Host.Tests;
 using GrpoActors.Rewards;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.Reports;
+using GrpoActors.Runtime.RunFolders;
+using GrpoActors.Runtime.Tests.Audit;
+using GrpoActors.Runtime.Workers;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Conformance;

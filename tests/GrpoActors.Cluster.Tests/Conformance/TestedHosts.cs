@@ -1,6 +1,7 @@
+using GrpoActors.Actors;
 using GrpoActors.Cluster.Nodes;
-using GrpoActors.Host;
-using GrpoActors.Host.Reports;
+using GrpoActors.Runtime.Reports;
+using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace GrpoActors.Cluster.Tests.Conformance;

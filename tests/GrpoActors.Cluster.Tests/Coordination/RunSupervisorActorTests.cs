@@ -1,6 +1,8 @@
+using GrpoActors.Journal.Tests;
 using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
+using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
 using GrpoActors.Cluster.Journal;
@@ -9,10 +11,8 @@ using GrpoActors.Cluster.Tests.Journal;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.RunFolders;
-using GrpoActors.Host.Tests;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.RunFolders;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Coordination;

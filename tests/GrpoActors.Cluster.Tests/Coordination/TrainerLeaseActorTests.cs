@@ -8,7 +8,7 @@ using GrpoActors.Cluster.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
 using Xunit;
 using static GrpoActors.Cluster.Tests.Coordination.Workers;
 

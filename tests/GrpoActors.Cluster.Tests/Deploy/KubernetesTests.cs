@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
 using Akka.Configuration;
+using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
-using GrpoActors.Host;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using YamlDotNet.RepresentationModel;

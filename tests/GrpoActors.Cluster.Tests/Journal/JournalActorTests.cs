@@ -1,14 +1,17 @@
+using GrpoActors.Journal.Tests;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
+using GrpoActors.Audit;
 using GrpoActors.Cluster.Journal;
 using GrpoActors.Core;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Audit;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.Tests.Journal;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
+using GrpoActors.Runtime.RunFolders;
+using GrpoActors.Runtime.Tests.Damage;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Journal;
@@ -311,7 +314,7 @@ public abstract class JournalActorTests : TestKit
 
         (string id, long records) = JournalImport.Prepare(Setting, RunFolder, Identity);
         Assert.Equal((Name, 201L), (id, records));
-        await Assert.ThrowsAnyAsync<Host.RunFolders.StorageException>(() => embedded.AppendAsync(201, [Checkpoint(0)], default));
+        await Assert.ThrowsAnyAsync<StorageException>(() => embedded.AppendAsync(201, [Checkpoint(0)], default));
         Assert.Equal((Name, 0L), JournalImport.Prepare(Setting, RunFolder, Identity)); // the next start
         (JournalNode Node, TestProbe Probe) node = Start();
         JournalRecovered recovered = Recovered(node);

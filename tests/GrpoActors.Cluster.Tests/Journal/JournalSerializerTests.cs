@@ -4,8 +4,8 @@ using Akka.TestKit.Xunit2;
 using GrpoActors.Cluster.Journal;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Journal;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Records;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Journal;

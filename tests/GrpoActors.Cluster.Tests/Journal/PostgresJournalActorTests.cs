@@ -1,6 +1,7 @@
 using GrpoActors.Cluster.Journal;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.Tests.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.RunFolders;
 using Npgsql;
 using Xunit;
 

@@ -1,6 +1,7 @@
+using GrpoActors.Journal.Tests;
 using GrpoActors.Cluster.Journal;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.Tests;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.RunFolders;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

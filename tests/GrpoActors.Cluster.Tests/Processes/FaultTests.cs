@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Tests.Journal;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Workers;
 using Xunit;
 using Xunit.Abstractions;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using GrpoActors.Host.Tests.Journal;
+using GrpoActors.Journal.Tests;
 using Xunit;
 using Xunit.Abstractions;
 

@@ -1,13 +1,15 @@
+using GrpoActors.Journal.Tests;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using GrpoActors.Actors;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host;
-using GrpoActors.Host.Recorded;
-using GrpoActors.Host.Tests;
+using GrpoActors.Runtime.Recorded;
+using GrpoActors.Runtime.RunFolders;
+using GrpoActors.Runtime.Tests.Audit;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Processes;

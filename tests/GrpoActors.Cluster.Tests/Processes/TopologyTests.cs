@@ -1,4 +1,5 @@
-using GrpoActors.Host.Tests.Journal;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.RunFolders;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Processes;

@@ -6,7 +6,8 @@ using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Scoring;
-using GrpoActors.Formats.Journal;
+using GrpoActors.Journal.Records;
+using GrpoActors.Runtime.Tests.Embedded;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Wire;

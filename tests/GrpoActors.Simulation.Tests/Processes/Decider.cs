@@ -1,7 +1,8 @@
+using GrpoActors.Actors.Embedded;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Embedded;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Workers;
 using GrpoActors.Simulation.Tests.Faults;
 using GrpoActors.Simulation.Tests.World;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -4,10 +4,9 @@ using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Training;
-using GrpoActors.Host;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Embedded;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Workers;
 using GrpoActors.Simulation.Tests.Faults;
 using GrpoActors.Simulation.Tests.World;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -230,7 +229,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
     {
         PolicyWeights given = Simulation.Rig.Published(weights);
         long version = given.Version.Steps;
-        Audit audit = Simulation.Audit;
+        World.Audit audit = Simulation.Audit;
         if (version > audit.Version)
         {
             throw new Violation($"v{version} is published, and its step is not durable");

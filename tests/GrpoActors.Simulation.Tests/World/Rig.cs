@@ -3,9 +3,9 @@ using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Journal;
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Checkpoints;
 
 namespace GrpoActors.Simulation.Tests.World;
 

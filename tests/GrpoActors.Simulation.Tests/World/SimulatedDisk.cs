@@ -1,4 +1,4 @@
-using GrpoActors.Host.RunFolders;
+using GrpoActors.Formats.Files;
 
 namespace GrpoActors.Simulation.Tests.World;
 

@@ -1,5 +1,5 @@
 using GrpoActors.Core.Runs;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
 
 namespace GrpoActors.Simulation.Tests.World;
 

@@ -1,16 +1,18 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Actors.Embedded;
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
-using GrpoActors.Host.Checkpoints;
-using GrpoActors.Host.Composition;
-using GrpoActors.Host.Journal;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Composition;
+using GrpoActors.Runtime.RunFolders;
 using GrpoActors.Simulation.Tests.Faults;
 using GrpoActors.Simulation.Tests.Processes;
-using Recovery = GrpoActors.Host.Embedded.Recovery;
+using Recovery = GrpoActors.Runtime.Workers.Recovery;
 
 namespace GrpoActors.Simulation.Tests.World;
 

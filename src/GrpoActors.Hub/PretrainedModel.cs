@@ -1,0 +1,55 @@
+using GrpoActors.Engine;
+using GrpoActors.Engine.Models;
+using GrpoActors.Formats.HuggingFace;
+using GrpoActors.Formats.Safetensors;
+using GrpoActors.Text;
+
+namespace GrpoActors.Hub;
+
+/// <summary>A Hugging Face folder: description, tokenizer, chat template, weights. Weights are read when they are first asked for.</summary>
+public sealed class PretrainedModel : IDisposable
+{
+    private readonly ITensorFiles tensors;
+    private readonly Lazy<PolicyWeights> weights;
+
+    private PretrainedModel(string folder, ModelSpec spec, ITokenizer tokenizer, ModelChat? chat, ITensorFiles tensors)
+    {
+        (Folder, Spec, Tokenizer, Chat, this.tensors) = (folder, spec, tokenizer, chat, tensors);
+        weights = new(() => WeightFiles.Read(tensors, spec));
+    }
+
+    public string Folder { get; }
+
+    public ModelSpec Spec { get; }
+
+    public ITokenizer Tokenizer { get; }
+
+    /// <summary>Null where the folder has no chat template.</summary>
+    public ModelChat? Chat { get; }
+
+    /// <summary>As float32, version 0.</summary>
+    /// <exception cref="SafetensorsFormatException">A tensor is missing, of another shape, unknown, or holds NaN or infinity.</exception>
+    public PolicyWeights Weights => weights.Value;
+
+    /// <param name="path">A folder, or OWNER/NAME of a model that was pulled.</param>
+    /// <exception cref="HuggingFaceFormatException">config.json cannot be used.</exception>
+    /// <exception cref="UnsupportedModelException">It describes a model that the engine does not have.</exception>
+    /// <exception cref="TokenizerFormatException">tokenizer.json cannot be used.</exception>
+    /// <exception cref="SafetensorsFormatException">The weights' files are not whole.</exception>
+    /// <exception cref="GrpoActors.Text.Templates.TemplateException">The chat template is none.</exception>
+    /// <exception cref="InvalidDataException">A file beside it is no JSON of the usual form.</exception>
+    public static PretrainedModel Open(string path)
+    {
+        string folder = ModelFolders.Find(path);
+        ModelSpec spec = ModelSpecs.FromConfig(HuggingFaceConfig.Read(folder));
+        ITokenizer tokenizer = Tokenizers.Load(folder);
+        if (tokenizer.VocabularySize > spec.VocabularySize)
+        {
+            throw new InvalidDataException($"{folder}: its tokenizer has {tokenizer.VocabularySize} tokens and its embedding {spec.VocabularySize} rows; the embedding may have more rows, never fewer.");
+        }
+
+        return new PretrainedModel(folder, spec, tokenizer, ModelChat.Read(folder), SafetensorsFolder.Open(folder));
+    }
+
+    public void Dispose() => tensors.Dispose();
+}

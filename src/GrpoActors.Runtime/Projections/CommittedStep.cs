@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+using GrpoActors.Core;
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Core.Scoring;
+
+namespace GrpoActors.Runtime.Projections;
+
+/// <summary>A committed step with what the journal says of the groups that it trained.</summary>
+/// <param name="PhaseStep">Within the phase, from 1.</param>
+/// <param name="Groups">In the order of the step; empty in an sft step.</param>
+/// <param name="Evaluation">Of the version that the step started from, where one was due.</param>
+/// <param name="EvaluationData">Its data file's name without the ending: verl's data_source.</param>
+/// <param name="TokensSampled">Completion tokens since the run began, dropped ones included.</param>
+/// <param name="TokensOfStep">Completion tokens that this step trained.</param>
+public sealed record CommittedStep(
+    PhasePlan Phase, int PhaseStep, StepInputs Inputs, StepOutputs Outputs, StepTimings Timings, ImmutableArray<TrainedGroup> Groups, Evaluation? Evaluation,
+    string EvaluationData, long TokensSampled, long TokensOfStep)
+{
+    /// <summary>Through the whole run, from 1: the version that this step made.</summary>
+    public long RunStep => Inputs.Step + 1;
+}
+
+/// <param name="Row">Data row of its prompt.</param>
+/// <param name="Version">That sampled it.</param>
+public sealed record TrainedGroup(GroupId Id, long Row, PolicyVersion Version, ImmutableArray<ScoredCompletion> Completions);
+
+/// <summary>Folds the run's stream into its committed steps, live and from the journal alike. Memory holds the groups that no step has settled.</summary>
+public sealed class CommittedSteps(RunIdentity plan)
+{
+    private readonly Dictionary<GroupId, TrainedGroup> groups = [];
+    private int phase = -1;
+    private long phaseStart;
+    private long version;
+    private long tokensSampled;
+    private Evaluation? evaluation;
+
+    /// <summary>Committed so far, rollbacks included.</summary>
+    public long Count => version;
+
+    /// <returns>The step, if the event is one. A rollback is none: it trains nothing.</returns>
+    public CommittedStep? Apply(RunEvent e)
+    {
+        switch (e)
+        {
+            case RunEvent.Compacted x when phase < 0:
+                Begin(x.Folded);
+                break;
+            case RunEvent.PhaseStarted x:
+                phase = x.Phase;
+                phaseStart = x.Version.Steps;
+                break;
+            case RunEvent.GroupOpened x:
+                groups[x.Group] = new TrainedGroup(x.Group, x.Row, x.Version, []);
+                break;
+            case RunEvent.CompletionsScored x:
+                groups[x.Group] = groups[x.Group] with { Completions = x.Completions };
+                tokensSampled += Tokens(x.Completions);
+                break;
+            case RunEvent.GroupClosed { Reason: not DropReason.None } x:
+                groups.Remove(x.Group);
+                break;
+            case RunEvent.Evaluated x:
+                evaluation = x.Evaluation;
+                break;
+            case RunEvent.RolledBack x:
+                groups.Clear();
+                Advance(x.Step);
+                break;
+            case RunEvent.StepCommitted x:
+                return Commit(x);
+        }
+
+        return null;
+    }
+
+    /// <summary>A stream that begins with a compaction record goes on from what that holds.</summary>
+    private void Begin(RunState folded)
+    {
+        (phase, phaseStart, version) = (folded.Phase, folded.PhaseStart, folded.Version.Steps);
+        (tokensSampled, evaluation) = (folded.Counts.TokensSampled, folded.EvaluationOfVersion);
+        foreach (GroupState group in folded.Groups.Values.Where(group => group.Fate != GroupFate.Dropped))
+        {
+            groups[group.Id] = new TrainedGroup(group.Id, group.Row, group.Version, group.Completions);
+        }
+    }
+
+    private CommittedStep Commit(RunEvent.StepCommitted e)
+    {
+        ImmutableArray<TrainedGroup> trained = [.. e.Inputs.Groups.Select(id => groups[id])];
+        var step = new CommittedStep(
+            plan.Phases[phase], (int)(e.Inputs.Step - phaseStart) + 1, e.Inputs, e.Outputs, e.Timings, trained, evaluation, Path.GetFileNameWithoutExtension(plan.Evaluation?.Data.Path ?? ""), tokensSampled,
+            trained.Sum(group => Tokens(group.Completions)));
+        foreach (GroupId id in e.Inputs.Groups.Concat(e.Inputs.PassedOver))
+        {
+            groups.Remove(id);
+        }
+
+        Advance(e.Inputs.Step);
+        return step;
+    }
+
+    private void Advance(long step)
+    {
+        version = step + 1;
+        evaluation = null;
+    }
+
+    private static long Tokens(ImmutableArray<ScoredCompletion> completions) => completions.Sum(scored => (long)scored.Completion.Tokens.Length);
+}

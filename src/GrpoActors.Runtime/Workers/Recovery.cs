@@ -1,0 +1,284 @@
+using GrpoActors.Core;
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Journal;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Composition;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Runtime.Workers;
+
+/// <summary>
+/// A run's state from what is durable: the journal folded, then the newest intact checkpoint and the journalled batches after it trained again.
+/// Nothing is sampled again that was scored.
+/// </summary>
+internal sealed class Recovery
+{
+    private readonly Func<IJournalReader> openJournal;
+    private readonly ICheckpointStore checkpoints;
+    private readonly long fence;
+    private readonly Dictionary<long, Digest> chains = []; // the ledger's value at each version that the journal still tells of
+
+    private Recovery(Func<IJournalReader> openJournal, long fence, ICheckpointStore checkpoints, RunState run)
+    {
+        this.openJournal = openJournal;
+        this.fence = fence;
+        this.checkpoints = checkpoints;
+        Run = run;
+    }
+
+    /// <summary>The state at the end of the journal.</summary>
+    public RunState Run { get; private set; }
+
+    /// <summary>The version at which the journal begins: 0 until something is compacted.</summary>
+    private long FirstVersion => chains.Count == 0 ? 0 : chains.Keys.Min();
+
+    /// <summary>Ledger values that steps still to be computed must meet: of checkpoints newer than the journal.</summary>
+    public IReadOnlyDictionary<long, Digest> Expected { get; private set; } = new Dictionary<long, Digest>();
+
+    /// <param name="fence">Of the run's own writer: a worker that is built again beside a later writer's records would wait for what nobody asks of it.</param>
+    /// <exception cref="JournalDamagedException">A record fails its check, or cannot follow the one before.</exception>
+    /// <exception cref="RunFailedException">The journal is shorter than a checkpoint says, in arrival order.</exception>
+    public static Recovery Fold(RunIdentity plan, Func<IJournalReader> openJournal, ICheckpointStore checkpoints, bool acceptLostTail, Action<FoldedEvent> folded, ILogger log, long fence = long.MaxValue)
+    {
+        var recovery = new Recovery(openJournal, fence, checkpoints, RunState.Begin(plan));
+        recovery.Fold(folded);
+        recovery.CompareWithCheckpoints(acceptLostTail, log);
+        return recovery;
+    }
+
+    private void Fold(Action<FoldedEvent> folded)
+    {
+        using IJournalReader journal = openJournal();
+        foreach (JournalEntry entry in journal.Read())
+        {
+            RequireOurs(journal, entry);
+            try
+            {
+                RunState before = Run;
+                Run = Run.Apply(entry.Event);
+                Require(Run.Position == entry.Position + 1, $"it is the state after {Run.Position} records.");
+                folded(new FoldedEvent(before, entry.Event, Run));
+            }
+            catch (InvalidOperationException impossible)
+            {
+                throw new JournalDamagedException($"Record {entry.Position} of {journal.Place} cannot follow the one before it: {impossible.Message}", entry.Position, impossible);
+            }
+
+            chains.TryAdd(Run.Version.Steps, Run.Chain);
+        }
+    }
+
+    /// <exception cref="StaleWriterException">A later writer has appended it.</exception>
+    private void RequireOurs(IJournalReader journal, JournalEntry entry)
+    {
+        if (entry.Fence > fence)
+        {
+            throw JournalHead.TakenOver(journal.Place, entry.Fence, fence);
+        }
+    }
+
+    private static void Require(bool holds, string otherwise)
+    {
+        if (!holds)
+        {
+            throw new InvalidOperationException(otherwise);
+        }
+    }
+
+    private void CompareWithCheckpoints(bool acceptLostTail, ILogger log)
+    {
+        var newer = new Dictionary<long, Digest>();
+        foreach (FoundCheckpoint found in checkpoints.Scan().TakeWhile(found => found.Step > Run.Version.Steps))
+        {
+            if (found is FoundCheckpoint.Intact intact)
+            {
+                newer[intact.Step] = intact.Manifest.Mark.Chain;
+            }
+        }
+
+        if (newer.Count == 0)
+        {
+            return;
+        }
+
+        string lost = $"The journal ends at step {Run.Version.Steps}, but a checkpoint of step {newer.Keys.Max()} exists: the journal has lost its tail.";
+        if (Run.Plan.Order.Kind == OrderKind.Arrival && !acceptLostTail)
+        {
+            throw new RunFailedException($"{lost} In arrival order the lost steps cannot be computed again; start with --accept-lost-tail to go on from step {Run.Version.Steps}.");
+        }
+
+        if (Run.Plan.Order.Kind == OrderKind.Canonical)
+        {
+            log.LogWarning("{Lost} The lost steps are computed again", lost);
+            Expected = newer;
+            return;
+        }
+
+        log.LogWarning("{Lost} The run goes on from there, and the checkpoints of what is lost are deleted", lost);
+        foreach (long step in checkpoints.Steps().Where(step => step > Run.Version.Steps))
+        {
+            checkpoints.Retire(step);
+        }
+    }
+
+    /// <summary>Brings the fold up to what has been appended since, for a worker that starts again.</summary>
+    private void Refold()
+    {
+        chains.Clear();
+        Run = RunState.Begin(Run.Plan);
+        Fold(static _ => { });
+    }
+
+    /// <summary>Compares a step that was computed again with the checkpoint that outlived its record.</summary>
+    /// <exception cref="RunFailedException">They differ.</exception>
+    public void Verify(FoldedEvent e)
+    {
+        if (Expected.TryGetValue(e.After.Version.Steps, out Digest chain) && e.After.Version > e.Before.Version && chain != e.After.Chain)
+        {
+            throw new RunFailedException(
+                $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, differs from what the checkpoint of step {e.After.Version.Steps} recorded.");
+        }
+    }
+
+    /// <summary>A trainer at the run's version. Versions that open groups need are published on the way.</summary>
+    /// <exception cref="StaleWriterException">Another process has gone on with the run.</exception>
+    /// <exception cref="RunFailedException">No checkpoint is whole from which the records that the journal still holds lead on.</exception>
+    public ITrainer Rebuild(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
+    {
+        while (true)
+        {
+            try
+            {
+                return RebuildOnce(setup, publish, log, stop, out training);
+            }
+            catch (JournalCompactedException)
+            {
+                log.LogDebug("The journal was compacted while the trainer was being built; it is built again");
+            }
+        }
+    }
+
+    private ITrainer RebuildOnce(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
+    {
+        Refold();
+        SortedSet<long> needed = [.. Run.Groups.Values.Where(group => group.Fate == GroupFate.Open).Select(group => group.Version.Steps)];
+        CheckpointManifest? checkpoint = NewestIntact(needed.Count > 0 ? needed.Min : Run.Version.Steps, log);
+        if (checkpoint is null && FirstVersion > 0)
+        {
+            throw new RunFailedException(
+                $"No checkpoint of step {FirstVersion} or later is whole, and the records before that step were compacted away: the weights cannot be computed again. Restore a checkpoint from a copy, or start over with --fresh.");
+        }
+
+        ITrainer engine = OpenTrainer(setup);
+        try
+        {
+            training = BringUp(setup, engine, checkpoint, needed, publish, log, stop);
+            return engine;
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A trainer that starts from version 0; it has weights of its own.</summary>
+    private static ITrainer OpenTrainer(RunSetup setup)
+    {
+        PolicyWeights starting = setup.StartingWeights();
+        try
+        {
+            return setup.Engine.OpenTrainer(starting);
+        }
+        finally
+        {
+            starting.Memory?.Dispose();
+        }
+    }
+
+    private StepTraining BringUp(
+        RunSetup setup, ITrainer engine, CheckpointManifest? checkpoint, SortedSet<long> needed, Action<PolicyWeights> publish, ILogger log, CancellationToken stop)
+    {
+        if (checkpoint is not null)
+        {
+            engine.Restore(checkpoints.Load(checkpoint));
+            // What was read is as large as what learns, and the collector would let it lie: little else is allocated.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        }
+
+        var training = new StepTraining(setup, engine, checkpoints, new PolicyVersion(checkpoint?.Mark.Step ?? 0), checkpoint?.Mark.Policy ?? setup.Plan.Identity.StartingWeights);
+        if (Run.Version > training.Version)
+        {
+            log.LogInformation("Training steps {From} to {To} again from the journal", training.Version.Steps, Run.Version.Steps - 1);
+        }
+
+        Replay(training, phasesBegun: checkpoint is not null, needed, version => publish(engine.Publish(version, training.Policy)), stop);
+        return training;
+    }
+
+    /// <param name="phasesBegun">A checkpoint of a phase's first version was taken after the phase began.</param>
+    private void Replay(StepTraining training, bool phasesBegun, SortedSet<long> needed, Action<PolicyVersion> publish, CancellationToken stop)
+    {
+        PolicyVersion from = training.Version;
+        PublishIfNeeded();
+        using IJournalReader journal = openJournal();
+        RunState at = RunState.Begin(Run.Plan);
+        foreach (JournalEntry entry in journal.Read())
+        {
+            stop.ThrowIfCancellationRequested();
+            RequireOurs(journal, entry);
+            RunState before = at;
+            at = at.Apply(entry.Event);
+            if (before.Version < from || (phasesBegun && before.Version == from && entry.Event is RunEvent.PhaseStarted))
+            {
+                continue;
+            }
+
+            training.Replay(before, entry.Event, stop);
+            PublishIfNeeded();
+        }
+
+        void PublishIfNeeded()
+        {
+            if (needed.Remove(training.Version.Steps))
+            {
+                publish(training.Version);
+            }
+        }
+    }
+
+    private CheckpointManifest? NewestIntact(long atOrBefore, ILogger log)
+    {
+        foreach (FoundCheckpoint found in checkpoints.Scan())
+        {
+            switch (found)
+            {
+                case FoundCheckpoint.Damaged damaged:
+                    log.LogWarning("The checkpoint of step {Step} is not used: {Why}", damaged.Step, damaged.Why);
+                    break;
+                case FoundCheckpoint.Intact intact when intact.Step <= atOrBefore:
+                    // With an empty journal there is no course yet: the starting weights serve as well as a checkpoint of step 0.
+                    if (chains.TryGetValue(intact.Step, out Digest chain) && chain == intact.Manifest.Mark.Chain)
+                    {
+                        return intact.Manifest;
+                    }
+
+                    if (intact.Step < FirstVersion)
+                    {
+                        return null; // pinned for a rollback; what followed it is compacted away
+                    }
+
+                    log.LogWarning("The checkpoint of step {Step} is not used: it belongs to another course of the run than the one in the journal", intact.Step);
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,102 @@
+using GrpoActors.Hub.Tests;
+using GrpoActors.Core.Runs;
+using GrpoActors.Core.Scoring;
+using GrpoActors.Runtime.Workers;
+using Xunit;
+
+namespace GrpoActors.Runtime.Tests.Embedded;
+
+public sealed class FailingRewardTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public async Task A_reward_that_times_out_is_recorded_and_counted_and_the_run_goes_on()
+    {
+        tiny.Overrides.Add(("rewards.even.timeout", "1"));
+        tiny.Even = async (x, stop) =>
+        {
+            await Task.Delay(Timeout.Infinite, stop);
+            return 1;
+        };
+        tiny.Overrides.Add(("phases.grpo.keep_unscorable", "true"));
+        Outcome outcome = await tiny.Train();
+        Assert.Equal(5 * 3 * 4, outcome.Result.OutcomesByTiming);
+        Assert.All(Outcomes(0), x => Assert.IsType<ScoreOutcome.TimedOut>(x));
+    }
+
+    [Fact]
+    public async Task A_reward_that_throws_or_returns_NaN_is_a_fault_and_never_a_number()
+    {
+        int call = 0;
+        tiny.Even = (x, _) => Interlocked.Increment(ref call) % 2 == 0 ? throw new InvalidOperationException("no such column") : ValueTask.FromResult<float?>(float.NaN);
+        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("rewards.even.retries", "0")]);
+        Outcome outcome = await tiny.Train();
+        Assert.Equal(0, outcome.Result.OutcomesByTiming);
+        string[] reasons = [.. Outcomes(0).Cast<ScoreOutcome.Faulted>().Select(fault => fault.Reason)];
+        Assert.Contains("even threw InvalidOperationException: no such column", reasons);
+        Assert.Contains("even returned NaN, which is no finite number.", reasons);
+        Assert.All(tiny.Events().OfType<RunEvent.CompletionsScored>().SelectMany(e => e.Completions), scored => Assert.Null(scored.Reward([1, 1])));
+    }
+
+    [Fact]
+    public async Task A_retry_that_succeeds_leaves_no_trace_in_the_result()
+    {
+        using var undisturbed = new TinyRun();
+        string expected = (await undisturbed.Train()).Hashes;
+        var seen = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
+        var usual = tiny.Even;
+        tiny.Overrides.Add(("rewards.even.retries", "20"));
+        undisturbed.Overrides.Add(("rewards.even.retries", "20"));
+        tiny.Even = (x, stop) => seen.TryAdd($"{x.Prompt}{x.Completion}", true) ? throw new IOException("connection reset") : usual(x, stop); // each, at its first call
+        Outcome outcome = await tiny.Train();
+        Assert.NotEmpty(seen);
+        Assert.Equal(expected.Split(' ')[0], outcome.Hashes.Split(' ')[0]);
+        Assert.Equal(0, outcome.Result.OutcomesByTiming);
+    }
+
+    [Fact]
+    public async Task Where_the_plan_says_so_a_failing_reward_stops_the_run_by_name_and_the_run_can_go_on_later()
+    {
+        var usual = tiny.Even;
+        tiny.Overrides.Add(("on_reward_failure", "stop"));
+        int call = 0;
+        tiny.Even = (x, stop) => Interlocked.Increment(ref call) > 30 ? throw new IOException("the judge is down") : usual(x, stop);
+        var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
+        Assert.Matches(@"^Reward even failed on completion 1\.p\.\S+: even threw IOException: the judge is down$", failure.Message);
+        tiny.Even = usual;
+        Assert.Equal(7, (await tiny.Train()).Steps[^1].RunStep);
+        Assert.Equal(0, tiny.Events().OfType<RunEvent.CompletionsScored>().SelectMany(e => e.Completions).SelectMany(c => c.Outcomes).Count(o => o is ScoreOutcome.Faulted));
+    }
+
+    [Fact]
+    public async Task A_stuck_completion_is_recorded_once_and_leaves_the_others_their_scores()
+    {
+        var time = new SteppedTime();
+        tiny.Time = time;
+        tiny.Overrides.AddRange([("rewards.even.timeout", "60"), ("rewards.even.retries", "1"), ("phases.grpo.keep_unscorable", "true")]);
+        var usual = tiny.Even;
+        tiny.Even = async (x, stop) =>
+        {
+            if (x.Completion.StartsWith('1'))
+            {
+                await Task.Delay(Timeout.Infinite, stop);
+            }
+
+            return await usual(x, stop);
+        };
+        time.Go();
+        Outcome outcome = await tiny.Train();
+        time.Stop();
+        ScoreOutcome[] all = [.. Outcomes(0)];
+        Assert.Equal(5 * 3 * 4, all.Length);
+        Assert.InRange(outcome.Result.OutcomesByTiming, 1, all.Length - 1);
+        Assert.Equal(outcome.Result.OutcomesByTiming, all.Count(x => x == new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(60))));
+        Assert.All(all, x => Assert.True(x is ScoreOutcome.Scored or ScoreOutcome.TimedOut));
+    }
+
+    private IEnumerable<ScoreOutcome> Outcomes(int reward) =>
+        tiny.Events().OfType<RunEvent.CompletionsScored>().SelectMany(e => e.Completions).Select(scored => scored.Outcomes[reward]);
+}
