@@ -1,0 +1,10 @@
+using Akka.Actor;
+using GrpoActors.Actors.Runs;
+
+namespace GrpoActors.Actors.Groups;
+
+/// <summary>Makes a step's batch of its closed groups, with their advantages, and passes it on to the learner.</summary>
+internal sealed class GroupAggregatorActor : ReceiveActor
+{
+    public GroupAggregatorActor(IActorRef learner) => Receive<LearnerEffect>(learner.Tell);
+}

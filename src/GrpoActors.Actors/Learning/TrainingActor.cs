@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using Akka.Actor;
+using GrpoActors.Actors.Workers;
+using GrpoActors.Core;
+using GrpoActors.Core.Learning;
+using GrpoActors.Core.Runs;
+using GrpoActors.Engine;
+using GrpoActors.Engine.Training;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Workers;
+using Microsoft.Extensions.Logging;
+
+namespace GrpoActors.Actors.Learning;
+
+/// <summary>
+/// Holds the weights that learn, on the training thread. Its effects run one after the other in the order they were decided, so a checkpoint or a publication of a version sees that version.
+/// Each incarnation is built from checkpoint and journal.
+/// </summary>
+/// <remarks>building -> (tells that it stands: what the one before was asked is asked again) training</remarks>
+internal sealed class TrainingActor : EngineActor
+{
+    private readonly IActorRef trainer;
+    private readonly ILogger log;
+    private readonly ICheckpointStore checkpoints;
+    private readonly bool acceptLostTail;
+    private ITrainer? engine;
+    private StepTraining training = null!;
+    private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: only a rollback or a fresh start mends them
+
+    public TrainingActor(WorkerServices services, string name, bool acceptLostTail)
+        : base(services, name)
+    {
+        trainer = Context.Parent;
+        log = services.Logs.CreateLogger(name);
+        checkpoints = services.Checkpoints!;
+        this.acceptLostTail = acceptLostTail;
+        Receive<Build>(_ => Rebuild());
+        Receive<Effect>(CarryOut);
+    }
+
+    protected override void PreStart() => Self.Tell(new Build());
+
+    protected override void PostStop()
+    {
+        engine?.Dispose();
+        base.PostStop();
+    }
+
+    private void Rebuild()
+    {
+        engine?.Dispose();
+        engine = null;
+        tripped = null;
+        var recovery = Recovery.Fold(Services.Setup.Plan.Identity, Services.Journal.OpenForReading, checkpoints, acceptLostTail, static _ => { }, log);
+        engine = recovery.Rebuild(Services.Setup, Publish, log, Services.Stopping, out training);
+        trainer.Tell(new Command.TrainerRestarted());
+    }
+
+    private void CarryOut(Effect effect)
+    {
+        switch (effect)
+        {
+            case Effect.WriteCheckpoint { IsLast: true } x when tripped is not null || x.Step < training.Version.Steps:
+                Rebuild(); // it stands beyond the version that is asked for, with a step that will never be committed
+                break;
+            case Effect.RollBack x:
+                training.RollBack(x.Step, x.To);
+                tripped = null;
+                break;
+            case Effect.RetireCheckpoints x:
+                checkpoints.RetireAllBut(x.Kept);
+                break;
+            case Effect.PublishVersion x when Services.Weights.Has(x.Version):
+                trainer.Tell(new Command.VersionPublished(x.Version));
+                break;
+            case Effect.TrainBatch x when tripped?.Step == x.Batch.Inputs.Step:
+                trainer.Tell(tripped);
+                break;
+            case { } when tripped is not null:
+                break;
+            case Effect.BeginPhase x:
+                training.BeginPhase(x.ResetOptimizer, x.KeepReference);
+                break;
+            case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps:
+                Train(x);
+                break;
+            case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps - 1 && training.Last is { } last:
+                trainer.Tell(new Command.BatchTrained(x.Batch.Inputs.Step, last, new StepTimings(TimeSpan.Zero, TimeSpan.Zero)));
+                break;
+            case Effect.PublishVersion x when x.Version == training.Version:
+                Publish(engine!.Publish(x.Version, training.Policy));
+                break;
+            case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
+                CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine!.Capture());
+                trainer.Tell(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                break;
+            default:
+                log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect.GetType().Name);
+                break;
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">This trainer is on another course than the journal: it must be built again.</exception>
+    private void Train(Effect.TrainBatch asked)
+    {
+        if (asked.Policy != training.Policy)
+        {
+            throw new InvalidOperationException($"the trainer holds {training.Version} as {training.Policy}, and the journal says {asked.Policy}");
+        }
+
+        long step = asked.Batch.Inputs.Step;
+        try
+        {
+            long started = Stopwatch.GetTimestamp();
+            StepOutputs outputs = training.Train(asked.Batch, Services.Stopping);
+            trainer.Tell(new Command.BatchTrained(step, outputs, new StepTimings(Stopwatch.GetElapsedTime(started), TimeSpan.Zero)));
+        }
+        catch (StepFailedException failure)
+        {
+            log.LogWarning("Step {Step} cannot be trained: {Reason}", step, failure.Message);
+            tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
+            trainer.Tell(tripped);
+        }
+    }
+
+    private void Publish(PolicyWeights policy)
+    {
+        Services.Weights.Publish(policy);
+        trainer.Tell(new Command.VersionPublished(policy.Version));
+    }
+
+    private sealed record Build;
+}

@@ -1,0 +1,49 @@
+using Akka.Actor;
+using GrpoActors.Actors.Persistence;
+using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Runs;
+using GrpoActors.Runtime.Chaos;
+using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Composition;
+
+namespace GrpoActors.Actors.Runs;
+
+/// <summary>What a run's actor is given by its process.</summary>
+internal sealed record RunServices
+{
+    public required RunSetup Setup { get; init; }
+
+    /// <summary>Takes the run's files; called at each beginning, and what it gives is disposed at each end.</summary>
+    public required Func<RunLog> OpenLog { get; init; }
+
+    /// <summary>Makes the journal's tables ready and gives the props of its actor.</summary>
+    public required Func<Action<FoldedEvent>, Props> OpenJournal { get; init; }
+
+    /// <summary>Contents between the stages and their workers.</summary>
+    public required IContents Contents { get; init; }
+
+    public required RunStatus Status { get; init; }
+
+    public required WorkerPlacement Workers { get; init; }
+
+    /// <summary>Of this process; null where it holds none: trainers say what they have.</summary>
+    public ICheckpointStore? Checkpoints { get; init; }
+
+    public bool AcceptLostTail { get; init; }
+
+    /// <summary>Of the trainer's lease; infinite inside one process.</summary>
+    public TimeSpan LeaseDuration { get; init; } = Timeout.InfiniteTimeSpan;
+
+    /// <summary>An append that has not been answered by then counts as failed; what was kept is found out by reading.</summary>
+    public TimeSpan AppendMax { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>So often the run begins again from the journal without a committed step between.</summary>
+    public int RestartsMax { get; init; } = 5;
+
+    public int CommandsPerAppendMax { get; init; } = Decider.UsualCommandsPerAppendMax;
+
+    public CrashPoints CrashPoints { get; init; } = CrashPoints.None;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}
