@@ -94,9 +94,9 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
     {
         try
         {
-            Pipeline pipeline = Pipeline.Over(recovery.Run, setup.Identity, setup.Plan.Operation);
+            var decider = new Decider(Pipeline.Over(recovery.Run, setup.Identity, setup.Plan.Operation), setup.Plan.Operation.Deadlines.AskedMax) { Expected = recovery.Expected };
             Crew? crew = null;
-            var loop = new DecisionLoop(pipeline, journal, recovery.Verify, Committed, crashPoints.Around(effect => crew!.Run(effect)), setup.Plan.Operation.Deadlines.AskedMax, time, log);
+            var loop = new DecisionLoop(decider, journal, Committed, crashPoints.Around(effect => crew!.Run(effect)), time, log);
             await using (crew = new Crew(setup, recovery, checkpoints, () => loop.Run, crashPoints.Around(loop.Post), loop.Fail, time, log))
             {
                 crew.Start();

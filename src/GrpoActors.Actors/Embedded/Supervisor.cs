@@ -1,3 +1,4 @@
+using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
@@ -6,17 +7,12 @@ namespace GrpoActors.Actors.Embedded;
 
 /// <summary>
 /// Runs workers on threads of their own. A worker that throws is started again after a growing pause, a bounded number of times; then the run
-/// stops with its state intact. For every <see cref="StepsPerForgiveness"/> steps that the run commits in between, one restart is forgotten.
+/// stops with its state intact: <see cref="RestartBudget"/>.
 /// </summary>
 /// <remarks>A restart costs one lease or one step: workers own no state of the run.</remarks>
 /// <param name="committed">Committed steps of the run.</param>
 internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger log, TimeProvider time, Action<Exception> giveUp)
 {
-    public const int StepsPerForgiveness = 10;
-
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
-
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(30);
     private const int PatiencesMax = 10;
 
@@ -57,8 +53,7 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
 
     private void Supervise(string name, Action<CancellationToken> work, Action crashed, CancellationToken stop)
     {
-        int restarts = 0;
-        long countedAt = committed();
+        RestartBudget budget = RestartBudget.Full(restartsMax, committed());
         while (!stop.IsCancellationRequested)
         {
             try
@@ -77,20 +72,16 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
             }
             catch (Exception failure)
             {
-                long now = committed();
-                restarts = (int)Math.Max(0, restarts - ((now - countedAt) / StepsPerForgiveness));
-                countedAt = now;
-                if (restarts >= restartsMax)
+                budget = budget.After(committed());
+                if (budget.IsExhausted)
                 {
-                    giveUp(new RunFailedException($"{name} failed {restarts + 1} times, the last time with: {failure.Message}", failure));
+                    giveUp(new RunFailedException($"{name} failed {budget.Failures} times, the last time with: {failure.Message}", failure));
                     return;
                 }
 
-                log.LogWarning(failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, restarts + 1, restartsMax, failure.Message);
+                log.LogWarning(failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, budget.Failures, restartsMax, failure.Message);
                 crashed();
-                TimeSpan pause = TimeSpan.FromTicks(Math.Min(FirstPause.Ticks << Math.Min(restarts, 20), LongestPause.Ticks));
-                restarts++;
-                Task.Delay(pause, time, stop).ContinueWith(static _ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
+                Task.Delay(budget.Pause, time, stop).ContinueWith(static _ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
@@ -37,7 +38,7 @@ internal sealed class Recovery
     private long FirstVersion => chains.Count == 0 ? 0 : chains.Keys.Min();
 
     /// <summary>Ledger values that steps still to be computed must meet: of checkpoints newer than the journal.</summary>
-    public IReadOnlyDictionary<long, Digest> Expected { get; private set; } = new Dictionary<long, Digest>();
+    public ImmutableSortedDictionary<long, Digest> Expected { get; private set; } = ImmutableSortedDictionary<long, Digest>.Empty;
 
     /// <param name="fence">Of the run's own writer: a worker that is built again beside a later writer's records would wait for what nobody asks of it.</param>
     /// <exception cref="JournalDamagedException">A record fails its check, or cannot follow the one before.</exception>
@@ -91,37 +92,26 @@ internal sealed class Recovery
 
     private void CompareWithCheckpoints(bool acceptLostTail, ILogger log)
     {
-        var newer = new Dictionary<long, Digest>();
-        foreach (FoundCheckpoint found in checkpoints.Scan().TakeWhile(found => found.Step > Run.Version.Steps))
+        IEnumerable<LedgerValue> newer = checkpoints.Scan().TakeWhile(found => found.Step > Run.Version.Steps).OfType<FoundCheckpoint.Intact>()
+            .Select(found => new LedgerValue(found.Step, found.Manifest.Mark.Chain));
+        switch (LostTail.Of(Run, newer, acceptLostTail))
         {
-            if (found is FoundCheckpoint.Intact intact)
-            {
-                newer[intact.Step] = intact.Manifest.Mark.Chain;
-            }
-        }
+            case LostTail.ComputeAgain again:
+                log.LogWarning("{Warning}", again.Warning);
+                Expected = again.Expected;
+                break;
+            case LostTail.GoOn on:
+                log.LogWarning("{Warning}", on.Warning);
+                foreach (long step in checkpoints.Steps().Where(step => step > on.Step))
+                {
+                    checkpoints.Retire(step);
+                }
 
-        if (newer.Count == 0)
-        {
-            return;
-        }
-
-        string lost = $"The journal ends at step {Run.Version.Steps}, but a checkpoint of step {newer.Keys.Max()} exists: the journal has lost its tail.";
-        if (Run.Plan.Order.Kind == OrderKind.Arrival && !acceptLostTail)
-        {
-            throw new RunFailedException($"{lost} In arrival order the lost steps cannot be computed again; start with --accept-lost-tail to go on from step {Run.Version.Steps}.");
-        }
-
-        if (Run.Plan.Order.Kind == OrderKind.Canonical)
-        {
-            log.LogWarning("{Lost} The lost steps are computed again", lost);
-            Expected = newer;
-            return;
-        }
-
-        log.LogWarning("{Lost} The run goes on from there, and the checkpoints of what is lost are deleted", lost);
-        foreach (long step in checkpoints.Steps().Where(step => step > Run.Version.Steps))
-        {
-            checkpoints.Retire(step);
+                break;
+            case LostTail.Refuse refused:
+                throw new RunFailedException(refused.Reason);
+            default:
+                break;
         }
     }
 
@@ -131,17 +121,6 @@ internal sealed class Recovery
         chains.Clear();
         Run = RunState.Begin(Run.Plan);
         Fold(static _ => { });
-    }
-
-    /// <summary>Compares a step that was computed again with the checkpoint that outlived its record.</summary>
-    /// <exception cref="RunFailedException">They differ.</exception>
-    public void Verify(FoldedEvent e)
-    {
-        if (Expected.TryGetValue(e.After.Version.Steps, out Digest chain) && e.After.Version > e.Before.Version && chain != e.After.Chain)
-        {
-            throw new RunFailedException(
-                $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, differs from what the checkpoint of step {e.After.Version.Steps} recorded.");
-        }
     }
 
     /// <summary>A trainer at the run's version. Versions that open groups need are published on the way.</summary>

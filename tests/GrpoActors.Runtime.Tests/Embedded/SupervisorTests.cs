@@ -1,4 +1,5 @@
 using GrpoActors.Actors.Embedded;
+using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
@@ -10,9 +11,9 @@ public sealed class SupervisorTests
 
     [Theory]
     [InlineData(0, RestartsMax + 1)]
-    [InlineData(Supervisor.StepsPerForgiveness - 1, RestartsMax + 1)]
-    [InlineData(Supervisor.StepsPerForgiveness, 50)]
-    [InlineData(2 * Supervisor.StepsPerForgiveness, 50)]
+    [InlineData(RestartBudget.StepsPerForgiveness - 1, RestartsMax + 1)]
+    [InlineData(RestartBudget.StepsPerForgiveness, 50)]
+    [InlineData(2 * RestartBudget.StepsPerForgiveness, 50)]
     public async Task A_failure_is_forgotten_after_a_stretch_of_steps_and_not_before(int stepsBetween, int starts)
     {
         int started = 0;
