@@ -45,7 +45,7 @@ internal sealed class GeneratorActor : WorkerActor
         });
         Receive<WeightsAnnounced>(x =>
         {
-            if (x.Weights.Content is not null && x.Weights.Version.Steps >= x.RetireBelow)
+            if (x.Weights.Served is not null && x.Weights.Version.Steps >= x.RetireBelow)
             {
                 Bring(x.Weights); // early: while the sampler is at work with the version before
             }

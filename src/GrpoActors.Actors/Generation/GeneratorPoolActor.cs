@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Actor;
-using Akka.Event;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
@@ -8,6 +7,7 @@ using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
+using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Actors.Generation;
 
@@ -27,7 +27,7 @@ internal sealed record HolderLeft(string Holder);
 /// </summary>
 internal sealed class GeneratorPoolActor : ReceiveActor
 {
-    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly ILogger log;
     private readonly IContents contents;
     private readonly IActorRef scorers;
     private readonly ImmutableArray<LocalWorker> own;
@@ -38,8 +38,9 @@ internal sealed class GeneratorPoolActor : ReceiveActor
 
     /// <param name="own">The generators of this process; on a cluster's coordinator none.</param>
     /// <param name="groupsMax">How many groups a generator takes at once, by how many generators there are.</param>
-    public GeneratorPoolActor(ImmutableArray<LocalWorker> own, IContents contents, IActorRef scorers, Func<int, int> groupsMax)
+    public GeneratorPoolActor(ILogger log, ImmutableArray<LocalWorker> own, IContents contents, IActorRef scorers, Func<int, int> groupsMax)
     {
+        this.log = log;
         (this.own, this.contents, this.scorers) = (own, contents, scorers);
         Receive<WorkWanted>(x =>
         {
@@ -57,12 +58,12 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Receive<Heartbeat>(x => Context.Parent.Tell(new Command.Progress(Register(x.By).Id)));
         Receive<WorkReturned>(x =>
         {
-            log.Warning("{0} gives back what it held: {1}", x.By.Name, x.Reason);
+            log.LogWarning("{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason);
             Leave(x.By.Name);
         });
         Receive<CompletionsOffered>(Fetch);
         Receive<Fetched>(x => Arrived(x.Offered, x.Completions));
-        Receive<Lost>(x => log.Warning("The completions of group {0} could not be had from {1}: {2} They are sampled again", x.Group, x.Name, x.Reason));
+        Receive<Lost>(x => log.LogWarning("The completions of group {Group} could not be had from {Generator}: {Reason} They are sampled again", x.Group, x.Name, x.Reason));
         Receive<TicketsDrawn>(Send);
         Receive<WeightsPublished>(x =>
         {
@@ -87,7 +88,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         {
             foreach (Generator gone in generators.Values.Where(generator => generator.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.Info("Generator {0} has left", gone.Id);
+                log.LogInformation("Generator {Generator} has left", gone.Id);
                 Leave(gone.Id.Name);
             }
         });
@@ -173,7 +174,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Context.Watch(Sender);
         var generator = new Generator(by.Id, Sender);
         generators[by.Name] = generator;
-        log.Info("Generator {0} has joined", by.Name);
+        log.LogInformation("Generator {Generator} has joined", by.Name);
         Context.Parent.Tell(new Command.GeneratorJoined(by.Id));
         Context.Parent.Tell(new Known(generators.Count));
         Sender.Tell(reached);

@@ -20,6 +20,8 @@ internal sealed class EvaluatorActor : EngineActor
         Receive<Effect.Evaluate>(x => Evaluate(x.Version));
     }
 
+    protected override void PreStart() => Context.Parent.Tell(new Ready());
+
     protected override void PostStop()
     {
         sampler.Dispose();
@@ -46,4 +48,7 @@ internal sealed class EvaluatorActor : EngineActor
             Context.Parent.Tell(last); // asked twice, it is judged once
         }
     }
+
+    /// <summary>It evaluates whatever comes next; what the one before broke off is to be said again.</summary>
+    internal sealed record Ready;
 }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Actor;
-using Akka.Event;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
@@ -9,6 +8,7 @@ using GrpoActors.Core;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Chaos;
+using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Actors.Learning;
 
@@ -25,7 +25,7 @@ internal sealed class LearnerActor : ReceiveActor
     /// <summary>Clocks run at the same speed but for this share.</summary>
     private const double Drift = 0.1;
 
-    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly ILogger log;
     private readonly ImmutableArray<LocalWorker> own;
     private readonly TimeSpan duration;
     private readonly bool acceptLostTail, isElsewhere;
@@ -41,8 +41,9 @@ internal sealed class LearnerActor : ReceiveActor
     /// <param name="duration">Of a grant; candidates ask three times in it.</param>
     /// <param name="termsAfter">The first grant's term is one above.</param>
     /// <param name="isElsewhere">Batches are left in the journal, from where the trainer reads them.</param>
-    public LearnerActor(ImmutableArray<LocalWorker> own, TimeSpan duration, bool acceptLostTail, long termsAfter, bool isElsewhere, CrashPoints crashPoints, TimeProvider time)
+    public LearnerActor(ILogger log, ImmutableArray<LocalWorker> own, TimeSpan duration, bool acceptLostTail, long termsAfter, bool isElsewhere, CrashPoints crashPoints, TimeProvider time)
     {
+        this.log = log;
         (this.own, this.duration, this.acceptLostTail, this.isElsewhere, this.crashPoints, this.time) = (own, duration, acceptLostTail, isElsewhere, crashPoints, time);
         term = termsAfter;
         Receive<LeaseWanted>(Want);
@@ -50,7 +51,7 @@ internal sealed class LearnerActor : ReceiveActor
         {
             if (holder is { } held && held.Term == x.Term)
             {
-                log.Warning("The trainer {0} gives its lease back: {1}", x.By.Name, x.Reason);
+                log.LogWarning("The trainer {Trainer} gives its lease back: {Reason}", x.By.Name, x.Reason);
                 Vacate();
             }
         });
@@ -82,7 +83,7 @@ internal sealed class LearnerActor : ReceiveActor
             {
                 candidates.Remove(name);
                 Context.Parent.Tell(new Known(candidates.Count));
-                log.Info("Trainer {0} has left{1}", name, holder?.Name == name ? "; its lease runs out" : "");
+                log.LogInformation("Trainer {Trainer} has left{Then}", name, holder?.Name == name ? "; its lease runs out" : "");
             }
         });
         Receive<ChildFailed>(x => throw new WorkerActorFailedException(x));
@@ -122,21 +123,21 @@ internal sealed class LearnerActor : ReceiveActor
                 return;
             }
 
-            log.Warning("The lease of the trainer {0} has run out", held.Name);
+            log.LogWarning("The lease of the trainer {Trainer} has run out", held.Name);
             Vacate();
         }
 
         if (holder is null)
         {
             term++;
-            log.Info("{0} is the trainer (term {1})", name, term);
+            log.LogInformation("{Trainer} is the trainer (term {Term})", name, term);
         }
 
         holder ??= new Holder(name, Sender, term);
         holder.GrantedAt = time.GetTimestamp();
         if (holder.Misses(wanted))
         {
-            log.Warning("Something between the coordinator and the trainer {0} was lost on the way; all that is open is asked of it again", name);
+            log.LogWarning("Something between the coordinator and the trainer {Trainer} was lost on the way; all that is open is asked of it again", name);
             Restarted();
         }
 

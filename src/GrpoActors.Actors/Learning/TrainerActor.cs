@@ -31,6 +31,7 @@ internal sealed class TrainerActor : WorkerActor
     private CancellationTokenSource? work; // null: it stands by
     private bool built, acceptLostTail;
     private long orders, reports; // of the present term
+    private Effect.Evaluate? evaluating;
     private bool passedOver; // an order of the present term that came without the lease
 
     public TrainerActor(WorkerServices services, string worker, IActorRef run)
@@ -61,6 +62,13 @@ internal sealed class TrainerActor : WorkerActor
                 Train(x.Asked);
             }
         });
+        Receive<EvaluatorActor.Ready>(_ =>
+        {
+            if (evaluating is { } brokenOff)
+            {
+                EngineOf(evaluator).Tell(brokenOff);
+            }
+        });
         Receive<Drain>(_ => Sender.Tell(Drained.Instance)); // a step under way would be trained again by whoever comes next, to the same bits
         Receive<Command>(Report);
     }
@@ -69,7 +77,7 @@ internal sealed class TrainerActor : WorkerActor
     {
         if (Services.Setup.HeldOut is not null)
         {
-            StartEngine(evaluator, () => new EvaluatorActor(Services, evaluator), "grpo.dispatchers.training", static () => { });
+            StartEngine(evaluator, () => new EvaluatorActor(Services, evaluator), "grpo.dispatchers.evaluation", static () => { });
         }
 
         Timers.Repeat(nameof(AskForLease), new AskForLease(), Services.LeaseRenewal);
@@ -161,9 +169,11 @@ internal sealed class TrainerActor : WorkerActor
 
     private void CarryOut(Effect effect)
     {
+        Services.CrashPoints.Reach($"order {effect.GetType().Name}");
         switch (effect)
         {
-            case Effect.Evaluate:
+            case Effect.Evaluate x:
+                evaluating = x;
                 EngineOf(evaluator).Tell(effect);
                 return;
             case Effect.WriteCheckpoint x:
@@ -183,12 +193,15 @@ internal sealed class TrainerActor : WorkerActor
                 built = true;
                 break;
             case Command.VersionPublished x:
-                if (Offer(x.Version) is not { } offered)
+                if (Services.Contents.Offer(x.Version) is not { } offered)
                 {
                     return; // retired meanwhile
                 }
 
                 weights = offered;
+                break;
+            case Command.EvaluationDone x when evaluating?.Version == x.Version:
+                evaluating = null;
                 break;
             case Command.CheckpointDone x:
                 if (saving.Remove(x.Step, out Digest chain))
@@ -200,11 +213,9 @@ internal sealed class TrainerActor : WorkerActor
         }
 
         reports++;
-        Run.Tell(new TrainerReport(lease.Term, command, weights));
+        string name = $"report {command.GetType().Name}";
+        Services.CrashPoints.Between(name, () => Run.Tell(new TrainerReport(lease.Term, command, weights)));
     }
-
-    /// <summary>A version that is published and retired already is named all the same: whoever waits for its publication goes on.</summary>
-    private WeightsRef? Offer(PolicyVersion version) => Services.Weights.Offered(version, Services.Contents.Offer);
 
     /// <summary>A database that cannot be read now is asked again a little later.</summary>
     private void Train(TrainJournalled asked)

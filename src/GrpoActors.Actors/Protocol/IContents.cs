@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
+using GrpoActors.Core;
 using GrpoActors.Core.Generation;
-using GrpoActors.Engine;
 using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Actors.Protocol;
@@ -8,8 +8,9 @@ namespace GrpoActors.Actors.Protocol;
 /// <summary>How weights and completions come from one worker to another: by reference inside a process, over HTTP between nodes. Thread-safe.</summary>
 internal interface IContents
 {
-    /// <summary>Offers a published version to whoever samples with it. They must not change until <see cref="RetireBelow"/>.</summary>
-    WeightsRef Offer(PolicyWeights weights);
+    /// <summary>Offers a published version to whoever samples with it.</summary>
+    /// <returns>Null: it is retired.</returns>
+    WeightsRef? Offer(PolicyVersion version);
 
     /// <summary>Done once the version lies in this process's weight store, or is retired.</summary>
     Task Bring(WeightsRef weights);
@@ -28,7 +29,7 @@ internal interface IContents
 /// <summary>All workers in this process: nothing is copied.</summary>
 internal sealed class InProcessContents(WeightStore store) : IContents
 {
-    public WeightsRef Offer(PolicyWeights weights) => new(weights.Version, weights.Policy);
+    public WeightsRef? Offer(PolicyVersion version) => new WeightsRef(version);
 
     public Task Bring(WeightsRef weights) => Task.CompletedTask;
 

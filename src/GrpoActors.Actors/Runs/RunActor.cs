@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Actor;
-using Akka.Event;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Groups;
 using GrpoActors.Actors.Learning;
@@ -17,6 +16,7 @@ using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Workers;
+using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Actors.Runs;
 
@@ -37,7 +37,7 @@ namespace GrpoActors.Actors.Runs;
 /// </remarks>
 internal sealed class RunActor : ReceiveActor
 {
-    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly ILogger log;
     private readonly RunServices services;
     private readonly RunIdentity plan;
     private readonly RunOperation operation;
@@ -56,6 +56,7 @@ internal sealed class RunActor : ReceiveActor
     public RunActor(RunServices services)
     {
         this.services = services;
+        log = services.Log;
         plan = services.Setup.Plan.Identity;
         operation = services.Setup.Plan.Operation;
         timers = new MessageTimers(services.Time, Self);
@@ -133,7 +134,7 @@ internal sealed class RunActor : ReceiveActor
 
             StartStages(recovered);
             Become(Running);
-            log.Info("The run goes on from step {0}, after {1} records", recovered.Run.Version.Steps, recovered.Run.Position);
+            log.LogInformation("The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
             Decide(decider.Resume());
         });
         Failures();
@@ -159,10 +160,10 @@ internal sealed class RunActor : ReceiveActor
         switch (lost)
         {
             case LostTail.ComputeAgain x:
-                log.Warning("{0}", x.Warning);
+                log.LogWarning("{Warning}", x.Warning);
                 return true;
             case LostTail.GoOn x:
-                log.Warning("{0}", x.Warning);
+                log.LogWarning("{Warning}", x.Warning);
                 foreach (long step in services.Checkpoints?.Steps().Where(step => step > x.Step) ?? [])
                 {
                     services.Checkpoints!.Retire(step);
@@ -182,10 +183,10 @@ internal sealed class RunActor : ReceiveActor
         WorkerPlacement workers = services.Workers;
         RunState run = recovered.Run;
         learner = Child("learner", () => new LearnerActor(
-            workers.Trainer(work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time));
+            log, workers.Trainer(work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time));
         groups = Child("group-aggregator", () => new GroupAggregatorActor(learner));
-        scorers = Child("scorer-pool", () => new ScorerPoolActor(workers.Scorers(work.Token), services.Contents));
-        generators = Child("generator-pool", () => new GeneratorPoolActor(workers.Generators(work.Token), services.Contents, scorers, workers.GroupsPerGenerator));
+        scorers = Child("scorer-pool", () => new ScorerPoolActor(log, workers.Scorers(work.Token), services.Contents));
+        generators = Child("generator-pool", () => new GeneratorPoolActor(log, workers.Generators(work.Token), services.Contents, scorers, workers.GroupsPerGenerator));
         prompts = Child("prompt-source", () => new PromptSourceActor(services.Setup.Phases, generators));
         Announce(run);
     }
@@ -249,7 +250,7 @@ internal sealed class RunActor : ReceiveActor
 
         if (refused.TryAdd(message.By.Name, objection))
         {
-            log.Warning("{0} is refused: {1}", message.By.Name, objection);
+            log.LogWarning("{Worker} is refused: {Reason}", message.By.Name, objection);
         }
 
         Sender.Tell(new Refused(objection));
@@ -303,7 +304,7 @@ internal sealed class RunActor : ReceiveActor
         decider = decider.Take(out DecidedBatch batch);
         foreach (MissedDeadline missed in batch.Missed)
         {
-            log.Warning("{0}", missed);
+            log.LogWarning("{Warning}", missed);
         }
 
         if (batch.Events.IsEmpty)
@@ -454,7 +455,7 @@ internal sealed class RunActor : ReceiveActor
         }
 
         services.Status.Restarted();
-        log.Warning("The run begins again from its journal ({0} of {1}): {2}", restarts.Failures, services.RestartsMax, failure.Message);
+        log.LogWarning(failure, "The run begins again from its journal ({Restart} of {RestartsMax}): {Reason}", restarts.Failures, services.RestartsMax, failure.Message);
         StopChildren();
         beginning++; // what the stopped children still say is of no account
         Become(Pausing);
@@ -498,7 +499,7 @@ internal sealed class RunActor : ReceiveActor
         }
         catch (StorageException failure)
         {
-            log.Warning("{0} The run is complete without it", failure.Message);
+            log.LogWarning("{Reason} The run is complete without it", failure.Message);
         }
     }
 

@@ -6,6 +6,7 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Composition;
+using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Actors.Runs;
 
@@ -24,6 +25,8 @@ internal sealed record RunServices
     public required IContents Contents { get; init; }
 
     public required RunStatus Status { get; init; }
+
+    public required ILogger Log { get; init; }
 
     public required WorkerPlacement Workers { get; init; }
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Actor;
-using Akka.Event;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
@@ -10,6 +9,7 @@ using GrpoActors.Core;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
+using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Actors.Scoring;
 
@@ -19,7 +19,7 @@ namespace GrpoActors.Actors.Scoring;
 /// </summary>
 internal sealed class ScorerPoolActor : ReceiveActor
 {
-    private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly ILogger log;
     private readonly ImmutableArray<LocalWorker> own;
     private readonly IContents contents;
     private readonly Dictionary<string, Scorer> scorers = [];
@@ -28,8 +28,9 @@ internal sealed class ScorerPoolActor : ReceiveActor
     private readonly Dictionary<GroupId, CompletionsAt> served = []; // by their generators
 
     /// <param name="own">The scorers of this process; on a cluster's coordinator none.</param>
-    public ScorerPoolActor(ImmutableArray<LocalWorker> own, IContents contents)
+    public ScorerPoolActor(ILogger log, ImmutableArray<LocalWorker> own, IContents contents)
     {
+        this.log = log;
         (this.own, this.contents) = (own, contents);
         Receive<CompletionsAt>(x => served[x.Group] = x);
         Receive<HolderLeft>(x =>
@@ -87,7 +88,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         {
             foreach ((string name, Scorer _) in scorers.Where(scorer => scorer.Value.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.Info("Scorer {0} has left", name);
+                log.LogInformation("Scorer {Scorer} has left", name);
                 scorers.Remove(name);
                 TakeBack(name);
                 Context.Parent.Tell(new Known(scorers.Count));
@@ -179,7 +180,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         }
 
         Context.Watch(Sender);
-        log.Info("Scorer {0} has joined", by.Name);
+        log.LogInformation("Scorer {Scorer} has joined", by.Name);
         Scorer scorer = scorers[by.Name] = new Scorer(Sender);
         Context.Parent.Tell(new Known(scorers.Count));
         return scorer;

@@ -15,6 +15,7 @@ internal abstract class WorkerActor : ReceiveActor
 {
     private readonly Dictionary<string, Engine> engines = new(StringComparer.Ordinal);
     private VersionReached reached = new(0, 0);
+    private int starts; // of all engine actors: a name is not free before its last bearer has ended
 
     /// <param name="run">The stage that it works for: its parent, or the run's singleton, wherever it is.</param>
     protected WorkerActor(WorkerServices services, string worker, IActorRef run)
@@ -31,7 +32,13 @@ internal abstract class WorkerActor : ReceiveActor
             Reached(x);
         });
         Receive<ChildFailed>(Failed);
-        Receive<StartAgain>(x => engines[x.Name].Start());
+        Receive<StartAgain>(x =>
+        {
+            if (engines.TryGetValue(x.Name, out Engine? engine) && engine.Ref.IsNobody())
+            {
+                Start(engine);
+            }
+        });
         Receive<Refused>(x =>
         {
             Log.LogError("The coordinator refuses this node: {Reason}", x.Reason);
@@ -69,9 +76,9 @@ internal abstract class WorkerActor : ReceiveActor
     /// <param name="failed">Called after each failure, before the back-off.</param>
     protected void StartEngine(string name, Func<EngineActor> make, string dispatcher, Action failed)
     {
-        var engine = new Engine(Context, name, make, dispatcher, failed, RestartBudget.Full(Services.Setup.Plan.Operation.WorkerRestartsMax, reached.Version));
+        var engine = new Engine(name, make, dispatcher, failed, RestartBudget.Full(Services.Setup.Plan.Operation.WorkerRestartsMax, reached.Version));
         engines[name] = engine;
-        engine.Start();
+        Start(engine);
     }
 
     /// <summary>It is told to stop when its present work ends, and is not started again.</summary>
@@ -118,21 +125,25 @@ internal abstract class WorkerActor : ReceiveActor
         Timers.Set(engine, new StartAgain(engine.Name), engine.Budget.Pause);
     }
 
+    private void Start(Engine engine) =>
+        engine.Ref = Context.ActorOf(Props.CreateBy(new ActorMaker(engine.Make)).WithDispatcher(engine.Dispatcher), $"{engine.Name.Replace('/', '.')}-{++starts}");
+
     private sealed record StartAgain(string Name);
 
-    private sealed class Engine(IActorContext context, string name, Func<EngineActor> make, string dispatcher, Action failed, RestartBudget budget)
+    private sealed class Engine(string name, Func<EngineActor> make, string dispatcher, Action failed, RestartBudget budget)
     {
-        private int starts;
-
         public string Name => name;
 
-        public IActorRef Ref { get; set; } = ActorRefs.Nobody;
+        public Func<EngineActor> Make => make;
 
-        public RestartBudget Budget { get; set; } = budget;
+        public string Dispatcher => dispatcher;
 
         public Action WhenFailed => failed;
 
-        public void Start() => Ref = context.ActorOf(Props.CreateBy(new ActorMaker(make)).WithDispatcher(dispatcher), $"{name.Replace('/', '.')}-{++starts}");
+        /// <summary>Nobody while it waits to be started again.</summary>
+        public IActorRef Ref { get; set; } = ActorRefs.Nobody;
+
+        public RestartBudget Budget { get; set; } = budget;
     }
 }
 

@@ -2,7 +2,7 @@ using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Runtime.Checkpoints;
 
-namespace GrpoActors.Cluster.Workers;
+namespace GrpoActors.Actors.Learning;
 
 /// <summary>This node's lease on the trainer's work, by its own clock. Thread-safe.</summary>
 internal sealed class TrainerLease(TimeProvider time)
@@ -29,7 +29,7 @@ internal sealed class TrainerLease(TimeProvider time)
         {
             lock (gate)
             {
-                return term > 0 && time.GetElapsedTime(askedAt) < duration;
+                return term > 0 && (duration == Timeout.InfiniteTimeSpan || time.GetElapsedTime(askedAt) < duration);
             }
         }
     }

@@ -10,7 +10,7 @@ namespace GrpoActors.Runtime.Workers;
 ///                                     |--- deadline ---|
 ///                                     |----------------|      a quarter of a deadline late, where one after the other takes four
 /// </code></remarks>
-internal static class SideBySide
+internal static class DeadlineScheduler
 {
     /// <summary>From the first begin to the last end: deadline * (1 + (ceil(n / places) - 1) / n), so less than 1.5 deadlines for 2 places.</summary>
     public static TimeSpan Bound(int calls, int places, TimeSpan deadline) => deadline + (deadline / calls * ((calls - 1) / places));

@@ -5,7 +5,7 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 
-namespace GrpoActors.Cluster.Workers;
+namespace GrpoActors.Actors.Learning;
 
 /// <summary>A worker's own fold of the journal, brought up to a position when it is needed: a batch of megabytes is read where it lies instead of being sent.</summary>
 internal sealed class JournalFollower(IJournalProvider journal, RunIdentity plan)

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace GrpoActors.Runtime.Tests.Embedded;
 
-public sealed class SideBySideTests
+public sealed class DeadlineSchedulerTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(8);
 
@@ -18,10 +18,10 @@ public sealed class SideBySideTests
         SynchronizationContext.SetSynchronizationContext(null); // what a moment brings about has happened when it has passed
         var time = new SteppedTime();
         var stuck = new List<(TimeSpan Until, TaskCompletionSource<int> End)>();
-        Task<int[]> all = SideBySide.Run([.. Enumerable.Range(0, calls).Select(i => (Func<Task<int>>)Begin)], places, Deadline, time, CancellationToken.None);
+        Task<int[]> all = DeadlineScheduler.Run([.. Enumerable.Range(0, calls).Select(i => (Func<Task<int>>)Begin)], places, Deadline, time, CancellationToken.None);
         while (!all.IsCompleted)
         {
-            Assert.True(Now() < SideBySide.Bound(calls, places, Deadline), $"not over after {Now()}");
+            Assert.True(Now() < DeadlineScheduler.Bound(calls, places, Deadline), $"not over after {Now()}");
             time.Pass(Deadline / calls / 2);
             foreach ((TimeSpan until, TaskCompletionSource<int> end) in stuck.Where(call => call.Until <= Now()).ToArray())
             {
@@ -32,8 +32,8 @@ public sealed class SideBySideTests
         int[] ends = await all;
         Assert.Equal(calls, ends.Length);
         Assert.All(ends, end => Assert.True(end >= Deadline.TotalMilliseconds));
-        Assert.Equal(SideBySide.Bound(calls, places, Deadline), Now());
-        Assert.InRange(SideBySide.Bound(calls, places, Deadline), Deadline, Deadline * 1.5);
+        Assert.Equal(DeadlineScheduler.Bound(calls, places, Deadline), Now());
+        Assert.InRange(DeadlineScheduler.Bound(calls, places, Deadline), Deadline, Deadline * 1.5);
 
         TimeSpan Now() => TimeSpan.FromTicks(time.GetTimestamp());
 
@@ -50,7 +50,7 @@ public sealed class SideBySideTests
         SynchronizationContext.SetSynchronizationContext(null);
         int running = 0, most = 0;
         var gates = Enumerable.Range(0, 6).Select(_ => new TaskCompletionSource<int>()).ToArray();
-        Task<int[]> all = SideBySide.Run([.. gates.Select((gate, i) => (Func<Task<int>>)(async () =>
+        Task<int[]> all = DeadlineScheduler.Run([.. gates.Select((gate, i) => (Func<Task<int>>)(async () =>
         {
             most = Math.Max(most, ++running);
             int result = await gate.Task;
