@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using GrpoActors.Actors.Embedded;
+using GrpoActors.Actors.Persistence;
+using GrpoActors.Actors.Runs;
 using GrpoActors.Core.Plans;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
@@ -113,8 +114,8 @@ public sealed class GrpoRun : IDisposable
         }
 
         trained = true;
-        var run = new EmbeddedRun(
-            setup, folder, settings.CrashPoints.Around(JournalPlace.Of(setup.Plan.Operation.Journal, folder.Path, setup.Identity)), new CheckpointStore(settings.CrashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
+        var run = new LocalRun(
+            setup, folder, new RunJournal(setup.Plan.Operation.Journal, folder.Path, setup.Plan.Identity, setup.Identity), new CheckpointStore(settings.CrashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
             settings.Time, settings.Logger, settings.CrashPoints, settings.AcceptLostTail);
         try
         {

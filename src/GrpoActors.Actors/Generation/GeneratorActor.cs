@@ -125,7 +125,7 @@ internal sealed class GeneratorActor : WorkerActor
             return;
         }
 
-        bring.PipeTo(Self, Self, () => new Brought(weights.Version), failure => new Missing(weights, FailureTable.Cause(failure).Message));
+        _ = bring.PipeTo(Self, Self, () => new Brought(weights.Version), failure => new Missing(weights, FailureTable.Cause(failure).Message));
     }
 
     private void Sample(PolicyVersion version)

@@ -117,7 +117,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
             return;
         }
 
-        fetch.AsTask().PipeTo(Self, Self, completions => new Fetched(offered, completions), failure => new Lost(offered.By.Name, offered.Ticket.Group, FailureTable.Cause(failure).Message));
+        _ = fetch.AsTask().PipeTo(Self, Self, completions => new Fetched(offered, completions), failure => new Lost(offered.By.Name, offered.Ticket.Group, FailureTable.Cause(failure).Message));
     }
 
     private void Arrived(CompletionsOffered offered, ImmutableArray<Completion> completions)

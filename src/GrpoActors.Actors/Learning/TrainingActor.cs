@@ -9,6 +9,7 @@ using GrpoActors.Engine.Training;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace GrpoActors.Actors.Learning;
 
@@ -23,7 +24,7 @@ internal sealed class TrainingActor : EngineActor
     private readonly ILogger log;
     private readonly ICheckpointStore checkpoints;
     private readonly bool acceptLostTail;
-    private ITrainer? engine;
+    private ITrainer engine = null!;
     private StepTraining training = null!;
     private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: only a rollback or a fresh start mends them
 
@@ -42,16 +43,21 @@ internal sealed class TrainingActor : EngineActor
 
     protected override void PostStop()
     {
-        engine?.Dispose();
+        Dispose();
         base.PostStop();
+    }
+
+    private void Dispose()
+    {
+        engine?.Dispose();
+        engine = null!;
     }
 
     private void Rebuild()
     {
-        engine?.Dispose();
-        engine = null;
+        Dispose();
         tripped = null;
-        var recovery = Recovery.Fold(Services.Setup.Plan.Identity, Services.Journal.OpenForReading, checkpoints, acceptLostTail, static _ => { }, log);
+        var recovery = Recovery.Fold(Services.Setup.Plan.Identity, Services.Journal.OpenForReading, checkpoints, acceptLostTail, static _ => { }, NullLogger.Instance); // of a lost tail the run itself tells
         engine = recovery.Rebuild(Services.Setup, Publish, log, Services.Stopping, out training);
         trainer.Tell(new Command.TrainerRestarted());
     }
@@ -88,14 +94,14 @@ internal sealed class TrainingActor : EngineActor
                 trainer.Tell(new Command.BatchTrained(x.Batch.Inputs.Step, last, new StepTimings(TimeSpan.Zero, TimeSpan.Zero)));
                 break;
             case Effect.PublishVersion x when x.Version == training.Version:
-                Publish(engine!.Publish(x.Version, training.Policy));
+                Publish(engine.Publish(x.Version, training.Policy));
                 break;
             case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
-                CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine!.Capture());
+                CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
                 trainer.Tell(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
                 break;
             default:
-                log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect.GetType().Name);
+                log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
                 break;
         }
     }

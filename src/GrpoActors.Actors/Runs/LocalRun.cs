@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
+using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
@@ -67,7 +68,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         }
     }
 
-    private ActorSystem Start() => ActorSystem.Create("grpo", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(journal.Hocon())).And(journal.Connections()));
+    private ActorSystem Start() => ActorSystem.Create("grpo", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(journal.Hocon()).WithFallback(SqlPersistence.DefaultConfiguration)));
 
     private RunServices Services(Action<StepReport> report)
     {
@@ -78,7 +79,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
             Setup = setup,
             Weights = weights,
             Contents = contents,
-            Journal = journal,
+            Journal = journal.Reader,
             Checkpoints = checkpoints,
             Busy = busy,
             CrashPoints = crashPoints,

@@ -17,6 +17,7 @@ using GrpoActors.Journal;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
+using Decider = GrpoActors.Core.Runs.Decider;
 
 namespace GrpoActors.Actors.Runs;
 

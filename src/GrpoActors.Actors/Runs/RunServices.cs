@@ -44,7 +44,7 @@ internal sealed record RunServices
     /// <summary>So often the run begins again from the journal without a committed step between.</summary>
     public int RestartsMax { get; init; } = 5;
 
-    public int CommandsPerAppendMax { get; init; } = Decider.UsualCommandsPerAppendMax;
+    public int CommandsPerAppendMax { get; init; } = Core.Runs.Decider.UsualCommandsPerAppendMax;
 
     public CrashPoints CrashPoints { get; init; } = CrashPoints.None;
 

@@ -91,7 +91,7 @@ internal sealed class ScorerActor : WorkerActor
             return;
         }
 
-        fetch.AsTask().PipeTo(Self, Self, completions => Call(issued, completions), failure => new Lost(issued.Key, FailureTable.Cause(failure).Message));
+        _ = fetch.AsTask().PipeTo(Self, Self, completions => Call(issued, completions), failure => new Lost(issued.Key, FailureTable.Cause(failure).Message));
     }
 
     private static ScoreCall Call(CallIssued issued, ImmutableArray<Completion> completions) => new(issued.Key.Group, issued.Row, issued.Key.Reward, completions, issued.Key.Attempt);

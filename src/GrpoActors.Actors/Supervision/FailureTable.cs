@@ -54,7 +54,7 @@ internal static class FailureTable
 
     /// <summary>A strategy that stops the failed child and tells its supervisor as <see cref="ChildFailed"/>.</summary>
     public static SupervisorStrategy StopAndTell(IActorRef supervisor, Func<IActorRef> failed) => new OneForOneStrategy(
-        maxNrOfRetries: -1, withinTimeRange: Timeout.InfiniteTimeSpan, loggingEnabled: false, localOnlyDecider: failure =>
+        maxNrOfRetries: -1, withinTimeMilliseconds: -1, loggingEnabled: false, localOnlyDecider: failure =>
     {
         supervisor.Tell(new ChildFailed(failed(), Cause(failure)));
         return Directive.Stop;

@@ -57,9 +57,12 @@ public static class RunComposition
     }
 
     /// <summary>Groups that a generator is handed at once: an even share of a step, unless the plan says otherwise.</summary>
-    internal static int GroupsPerGenerator(RunPlan plan)
+    internal static int GroupsPerGenerator(RunPlan plan) => GroupsPerGenerator(plan, plan.Operation.Generators);
+
+    /// <param name="sharers">Generators that there are at the moment; at least 1.</param>
+    internal static int GroupsPerGenerator(RunPlan plan, int sharers)
     {
-        int most = plan.Identity.Phases.Select(phase => phase.Group?.GroupsPerStep ?? 1).Max(), sharers = plan.Operation.Generators;
+        int most = plan.Identity.Phases.Select(phase => phase.Group?.GroupsPerStep ?? 1).Max();
         return plan.Operation.GroupsPerTicket > 0 ? plan.Operation.GroupsPerTicket : (most + sharers - 1) / sharers;
     }
 
