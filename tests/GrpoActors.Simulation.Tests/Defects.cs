@@ -17,23 +17,23 @@ namespace GrpoActors.Simulation.Tests;
 /// <summary>Stages that lose some of their effects.</summary>
 internal sealed class LosesEffects(Func<Effect, bool> lost) : Rig
 {
-    public override PipelineStep Decide(Pipeline pipeline, Command? command)
+    public override Decider Decide(Decider decider, Command? command)
     {
-        PipelineStep step = base.Decide(pipeline, command);
-        return step with { Effects = [.. step.Effects.Where(effect => !lost(effect))] };
+        Decider next = base.Decide(decider, command);
+        return next with { Effects = next.Effects.RemoveAll(effect => lost(effect)) };
     }
 }
 
 /// <summary>Stages that hear something else than was said.</summary>
 internal sealed class Mishears(Func<Pipeline, Command, Command> heard) : Rig
 {
-    public override PipelineStep Decide(Pipeline pipeline, Command? command) => base.Decide(pipeline, command is null ? null : heard(pipeline, command));
+    public override Decider Decide(Decider decider, Command? command) => base.Decide(decider, command is null ? null : heard(decider.Pipeline, command));
 }
 
 /// <summary>Stages that forget, or remember, something before they decide.</summary>
 internal sealed class Misremembers(Func<Pipeline, Command?, Pipeline> remembered) : Rig
 {
-    public override PipelineStep Decide(Pipeline pipeline, Command? command) => base.Decide(remembered(pipeline, command), command);
+    public override Decider Decide(Decider decider, Command? command) => base.Decide(decider with { Pipeline = remembered(decider.Pipeline, command) }, command);
 }
 
 /// <summary>Stages that take the scores of a group again that they have handed on.</summary>
@@ -41,41 +41,80 @@ internal sealed class TakesScoresAgain : Rig
 {
     private readonly Dictionary<GroupId, Scoring> last = [];
 
-    public override PipelineStep Decide(Pipeline pipeline, Command? command)
+    public override Decider Decide(Decider decider, Command? command)
     {
         if (command is Command.ScoreArrived { Call.Group: var group })
         {
-            ScorerMemory scoring = pipeline.Scoring;
+            ScorerMemory scoring = decider.Pipeline.Scoring;
             if (scoring.InFlight.TryGetValue(group, out Scoring? now))
             {
                 last[group] = now;
             }
             else if (last.TryGetValue(group, out Scoring? before))
             {
-                pipeline = pipeline with { Scoring = scoring with { InFlight = scoring.InFlight.Add(group, before) } };
+                decider = decider with { Pipeline = decider.Pipeline with { Scoring = scoring with { InFlight = scoring.InFlight.Add(group, before) } } };
             }
         }
 
-        return base.Decide(pipeline, command);
+        return base.Decide(decider, command);
     }
 }
 
 /// <summary>Stages that decide other events: what they decided is folded again with the changes.</summary>
 internal sealed class DecidesOtherwise(Func<RunState, RunEvent, IEnumerable<RunEvent>> otherwise) : Rig
 {
-    public override PipelineStep Decide(Pipeline pipeline, Command? command)
+    public override Decider Decide(Decider decider, Command? command)
     {
-        PipelineStep step = base.Decide(pipeline, command);
-        var events = ImmutableArray.CreateBuilder<FoldedEvent>();
-        RunState run = pipeline.Run;
-        foreach (RunEvent e in step.Events.SelectMany(folded => otherwise(folded.Before, folded.Event)))
+        Decider next = base.Decide(decider, command);
+        ImmutableArray<FoldedEvent> events = decider.Events;
+        RunState run = decider.Run;
+        foreach (RunEvent e in next.Events.Skip(decider.Events.Length).SelectMany(folded => otherwise(folded.Before, folded.Event)))
         {
             RunState before = run;
             run = before.Apply(e);
-            events.Add(new FoldedEvent(before, e, run));
+            events = events.Add(new FoldedEvent(before, e, run));
         }
 
-        return new PipelineStep(step.Next with { Run = run }, events.ToImmutable(), step.Effects);
+        return next with { Pipeline = next.Pipeline with { Run = run }, Events = events };
+    }
+}
+
+/// <summary>Takes effects for something that nobody waits for.</summary>
+internal sealed class DelaysEffects : Rig
+{
+    public override bool CanDelayCommit(Decider decider) => !decider.Events.IsEmpty && !decider.IsFull && !decider.IsOver;
+}
+
+/// <summary>What waits for company is forgotten when company comes.</summary>
+internal sealed class DropsDelayedRecords : Rig
+{
+    public override Decider Decide(Decider decider, Command? command) => base.Decide(decider.CanDelayCommit ? decider with { Events = [] } : decider, command);
+}
+
+/// <summary>A record does not start the count of unanswered waits again.</summary>
+internal sealed class CountsThroughRecords : Rig
+{
+    public override Decider Decide(Decider decider, Command? command)
+    {
+        Decider next = base.Decide(decider, command);
+        return next.Unanswered.IsEmpty ? next with { Unanswered = decider.Unanswered } : next;
+    }
+}
+
+/// <summary>Every second checkpoint holds a ledger value of another course.</summary>
+/// <param name="compares">False: steps that are computed again are not compared with the checkpoints that outlived their records.</param>
+internal sealed class MixesCourses(bool compares) : Rig
+{
+    public override ICheckpointStore Around(ICheckpointStore checkpoints) => new Store(checkpoints);
+
+    public override Decider Take(Decider decider, out DecidedBatch batch) => base.Take(compares ? decider : decider with { Expected = decider.Expected.Clear() }, out batch);
+
+    private sealed class Store(ICheckpointStore checkpoints) : CheckpointDecorator(checkpoints)
+    {
+        private int written;
+
+        public override CheckpointManifest Write(CheckpointMark mark, TrainerState state) =>
+            base.Write(++written % 2 == 0 ? mark with { Chain = Digest.Of("another course") } : mark, state);
     }
 }
 
@@ -86,7 +125,7 @@ internal sealed class ActsBeforeDurable : Rig
 
 internal sealed class RemembersAcrossCrashes : Rig
 {
-    public override bool MemoriesDieWithTheDecider => false;
+    public override bool MemoriesDieWithTheCoordinator => false;
 }
 
 /// <param name="sampled">From generator, ticket and honest completions to what is sent.</param>

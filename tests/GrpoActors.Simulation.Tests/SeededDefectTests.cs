@@ -183,6 +183,21 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
     [Fact]
     public void A_record_that_is_not_read() => IsCaught(() => new DefectiveJournal((_, journal) => journal, reader => new MisreadsOnce(reader, 0)), "cannot follow the one before it");
 
+    [Fact]
+    public void A_commit_delayed_although_effects_wait_for_it() => IsCaught(() => new DelaysEffects(), "no deadline is set");
+
+    [Fact]
+    public void A_batch_without_the_records_that_were_delayed_for_it() => IsCaught(() => new DropsDelayedRecords(), "records; this writer has seen");
+
+    [Fact]
+    public void Waits_counted_as_unanswered_although_records_came_between() => IsCaught(() => new CountsThroughRecords(), "the run stops: Asked");
+
+    [Fact]
+    public void A_checkpoint_of_another_course_than_the_steps_computed_again() => IsCaught(() => new MixesCourses(compares: true), "computed again after the journal lost its tail, differs");
+
+    [Fact]
+    public void Steps_computed_again_that_no_checkpoint_is_compared_with() => IsCaught(() => new MixesCourses(compares: false), "differs from the checkpoint that outlived its record");
+
     private static LosesEffects LosesDeadlines(Waits of) => new(effect => effect is Effect.SetDeadline { Deadline.For: var waits } && waits == of);
 
     /// <summary>A defect shows itself in more than one way; one seed must fail for the reason that the promise it breaks has in the audit.</summary>

@@ -189,6 +189,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
             case Effect.WriteCheckpoint x when x.Step == at.Version.Steps && x.Policy == at.Policy && x.Phase == phase:
                 Simulation.CheckpointBegins();
                 CheckpointManifest manifest = checkpoints!.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine!.Capture());
+                Simulation.CheckpointIsWritten(manifest.Mark);
                 return [new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256)];
             default:
                 if (HasFallenBehind(effect, at))

@@ -46,6 +46,9 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights, bool forge
 
     public RunEnd? Ended { get; private set; }
 
+    /// <summary>Ledger values, by step, of checkpoints that outlived the records of their steps.</summary>
+    public Dictionary<long, Digest> Outlived { get; } = [];
+
     public Digest WeightsOf(long version) => versions[version].Weights;
 
     public Digest PolicyOf(long version) => versions[version].Policy;
@@ -109,7 +112,19 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights, bool forge
                 break;
         }
 
+        if (Version > before.Version.Steps)
+        {
+            Meet();
+        }
+
         Balance();
+    }
+
+    /// <summary>In canonical order a step that is computed again is the one that was lost, unless the time that a reward took has entered it.</summary>
+    private void Meet()
+    {
+        bool differs = Outlived.Remove(Version, out Digest chain) && chain != fold.Chain;
+        Require(!differs || plan.Order.Kind == OrderKind.Arrival || fold.Counts.OutcomesByTiming > 0, $"step {Version} is durable, and differs from the checkpoint that outlived its record");
     }
 
     /// <summary>The fold that a decider works on is the fold of what is durable.</summary>

@@ -17,10 +17,14 @@ internal class Rig
     /// <summary>False: effects run while their events are still being appended.</summary>
     public virtual bool EffectsWaitForTheAppend => true;
 
-    /// <summary>False: a decider that starts again believes what the one before it remembered.</summary>
-    public virtual bool MemoriesDieWithTheDecider => true;
+    /// <summary>False: a coordinator that starts again believes what the one before it remembered.</summary>
+    public virtual bool MemoriesDieWithTheCoordinator => true;
 
-    public virtual PipelineStep Decide(Pipeline pipeline, Command? command) => command is null ? pipeline.Resume() : pipeline.Handle(command);
+    public virtual Decider Decide(Decider decider, Command? command) => command is null ? decider.Resume() : decider.Handle(command);
+
+    public virtual bool CanDelayCommit(Decider decider) => decider.CanDelayCommit;
+
+    public virtual Decider Take(Decider decider, out DecidedBatch batch) => decider.Take(out batch);
 
     public virtual IJournalProvider Around(SimulatedJournal journal) => journal;
 

@@ -27,6 +27,7 @@ internal sealed class SimulatedRun
     public static readonly TimeSpan ProgressBound = TimeSpan.FromSeconds(300);
 
     private const int EventsOfAStepMax = 1500;
+    private const int CheckpointsRemembered = 4;
     private const string RunFolder = "/run";
     private const string CheckpointFolder = RunFolder + "/checkpoints";
 
@@ -35,12 +36,13 @@ internal sealed class SimulatedRun
     private readonly SimulatedJournal journal;
     private readonly int eventsMax;
     private readonly Network network;
-    private readonly Decider decider;
+    private readonly Coordinator coordinator;
     private readonly Trainer trainer;
     private readonly Evaluator evaluator;
     private readonly List<Generator> generators = [];
     private readonly List<Scorer> scorers = [];
     private readonly HashSet<(GroupId, int)> exhausted = [];
+    private readonly SortedDictionary<long, Digest> ledgerAt = []; // the newest checkpoints
     private readonly PolicyWeights startingWeights;
     private long order;
     private TimeSpan quietUntil;
@@ -70,7 +72,7 @@ internal sealed class SimulatedRun
         PromptTable[] tables = [.. Plan.Identity.Phases.Select(phase => Rows(phase.Data.Rows))];
         Setup = new RunSetup(
             Plan, scenario.IdentityDigest, rig.Around(new FakeEngine(scenario.Diverges)), null!, tables, null, new RewardSet(Plan.Identity, [], null!), () => startingWeights, null!);
-        decider = new Decider(this);
+        coordinator = new Coordinator(this);
         trainer = new Trainer(this);
         evaluator = new Evaluator(this);
         for (int i = 0; i < scenario.Generators; i++)
@@ -99,13 +101,16 @@ internal sealed class SimulatedRun
 
     public SimulatedDisk Disk { get; } = new();
 
-    public Recovery? Recovery => decider.Recovery;
+    public Recovery? Recovery => coordinator.Recovery;
 
     public int CommandsHandled { get; set; }
 
     public int Events { get; private set; }
 
     public int Rebuilds { get; set; }
+
+    /// <summary>How often it stopped because nothing came of anything, and was started again.</summary>
+    public int Stops { get; private set; }
 
     /// <summary>Told of each step once it is durable.</summary>
     public Action<long> Committed { get; set; } = _ => { };
@@ -121,11 +126,11 @@ internal sealed class SimulatedRun
     public RunState ToTheEnd()
     {
         StartAll(TimeSpan.Zero);
-        while (!decider.IsFinished)
+        while (!coordinator.IsFinished)
         {
             if (!agenda.TryDequeue(out Action? act, out (TimeSpan At, long Order) due) || ++Events > eventsMax)
             {
-                throw new Violation($"no end after {Events} events; {decider.Waits}");
+                throw new Violation($"no end after {Events} events; {coordinator.Waits}");
             }
 
             Now = due.At;
@@ -146,7 +151,7 @@ internal sealed class SimulatedRun
             TimeSpan idleSince = lastProgress > quietUntil ? lastProgress : quietUntil;
             if (Now - idleSince > ProgressBound)
             {
-                throw new Violation($"nothing has become durable for {(Now - idleSince).TotalSeconds:0} s; {decider.Waits}");
+                throw new Violation($"nothing has become durable for {(Now - idleSince).TotalSeconds:0} s; {coordinator.Waits}");
             }
         }
 
@@ -190,6 +195,15 @@ internal sealed class SimulatedRun
         }
     }
 
+    public void CheckpointIsWritten(CheckpointMark mark)
+    {
+        ledgerAt[mark.Step] = mark.Chain;
+        if (ledgerAt.Count > CheckpointsRemembered)
+        {
+            ledgerAt.Remove(ledgerAt.Keys.First());
+        }
+    }
+
     /// <summary>The trainer is about to look for the newest intact checkpoint.</summary>
     public void CheckpointsAreRead()
     {
@@ -202,7 +216,7 @@ internal sealed class SimulatedRun
 
     public ICheckpointStore OpenCheckpoints() => Rig.Around(new CheckpointStore(Rig.Around(Disk), CheckpointFolder));
 
-    public void Post(Process from, Command command) => network.Send(from, decider, () => decider.Post(command));
+    public void Post(Process from, Command command) => network.Send(from, coordinator, () => coordinator.Post(command));
 
     public void Dispatch(Effect effect)
     {
@@ -211,21 +225,33 @@ internal sealed class SimulatedRun
             case Effect.SendTickets x:
                 if (generators.Find(generator => generator.Id == x.Generator) is { } generator)
                 {
-                    network.Send(decider, generator, () => generator.Receive(x.Tickets));
+                    network.Send(coordinator, generator, () => generator.Receive(x.Tickets));
                 }
 
                 break;
             case Effect.RunScorer x:
                 Scorer scorer = scorers[Random.Next(scorers.Count)];
-                network.Send(decider, scorer, () => scorer.Receive(x.Call));
+                network.Send(coordinator, scorer, () => scorer.Receive(x.Call));
                 break;
             case Effect.Evaluate x:
-                network.Send(decider, evaluator, () => evaluator.Receive(x.Version));
+                network.Send(coordinator, evaluator, () => evaluator.Receive(x.Version));
                 break;
             default:
-                network.Send(decider, trainer, () => trainer.Receive(effect));
+                network.Send(coordinator, trainer, () => trainer.Receive(effect));
                 break;
         }
+    }
+
+    /// <summary>A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record.</summary>
+    public void StopRun(string reason)
+    {
+        if (quietUntil < lastProgress || !reason.StartsWith("Asked ", StringComparison.Ordinal))
+        {
+            throw new Violation($"the run stops: {reason}");
+        }
+
+        Stops++;
+        KillAll();
     }
 
     public PolicyWeights? WeightsOf(PolicyVersion version) => trainer.Weights(version);
@@ -253,7 +279,7 @@ internal sealed class SimulatedRun
 
     private bool RanOutOfTime(GroupId group, int reward) => exhausted.Contains((group, reward));
 
-    private IEnumerable<Process> Processes => [decider, trainer, evaluator, .. generators, .. scorers];
+    private IEnumerable<Process> Processes => [coordinator, trainer, evaluator, .. generators, .. scorers];
 
     private void StartAll(TimeSpan pause)
     {
@@ -330,17 +356,17 @@ internal sealed class SimulatedRun
                 break;
             case FaultKind.Partition:
                 TimeSpan length = TimeSpan.FromSeconds(10 + (fault.Choice % 100));
-                Process[] others = [.. Processes.Where(process => process != decider)];
+                Process[] others = [.. Processes.Where(process => process != coordinator)];
                 network.CutOff(others[fault.Choice % others.Length], length, board.WhenFelt(fault));
                 QuietUntil(Now + length);
                 break;
             case FaultKind.ClockJump:
-                decider.Deadlines.Jump(fault.Choice % 2 == 0 ? 3600 : -(10 + (fault.Choice % 60)), board.WhenFelt(fault));
+                coordinator.Deadlines.Jump(fault.Choice % 2 == 0 ? 3600 : -(10 + (fault.Choice % 60)), board.WhenFelt(fault));
                 QuietUntil(Now + TimeSpan.FromSeconds(fault.Choice % 2 == 0 ? 0 : 140));
                 break;
             case FaultKind.ClockDrift:
                 QuietUntil(Now);
-                decider.Deadlines.Drift(0.5 + (fault.Choice % 150 / 100.0), board.WhenFelt(fault));
+                coordinator.Deadlines.Drift(0.5 + (fault.Choice % 150 / 100.0), board.WhenFelt(fault));
                 break;
             case FaultKind.TrainerStopped:
                 TimeSpan stopped = TimeSpan.FromSeconds(120 + (fault.Choice % 300));
@@ -429,6 +455,11 @@ internal sealed class SimulatedRun
         foreach (RunEvent e in journal.Events)
         {
             Audit.Add(e);
+        }
+
+        foreach ((long step, Digest chain) in ledgerAt.Where(checkpoint => checkpoint.Key > Audit.Version))
+        {
+            Audit.Outlived[step] = chain;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using GrpoActors.Actors.Embedded;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -9,39 +10,39 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace GrpoActors.Simulation.Tests.Processes;
 
-/// <summary>The process that decides and writes the journal: takes what has come, lets the stages decide, appends, then runs the effects.</summary>
-internal sealed class Decider : Process
+/// <summary>
+/// The process that decides and writes the journal, as the product's host does it: hands the product's decider what has come, appends what it gives, then runs the effects. What may
+/// share a flush waits for company in virtual time.
+/// </summary>
+internal sealed class Coordinator : Process
 {
-    private const int CommandsPerTransactionMax = 256;
-
     private readonly Queue<Command> mailbox = new();
-    private Pipeline? pipeline;
+    private Decider? decider;
     private Pipeline? remembered;
     private IJournal? journal;
     private bool appending;
+    private long taken; // batches
+    private long delayed = -1; // the batch whose delay is under way
 
-    public Decider(SimulatedRun simulation)
-        : base(simulation, "decider")
+    public Coordinator(SimulatedRun simulation)
+        : base(simulation, "coordinator")
     {
         Deadlines = new ClockedDeadlines(simulation, deadline => Deliver(() => Post(new Command.DeadlinePassed(deadline))));
     }
 
     public ClockedDeadlines Deadlines { get; }
 
-    /// <summary>Outlives the decider that made it: a trainer that starts again while no decider is up folds the journal by itself.</summary>
+    /// <summary>Outlives the process that made it: a trainer that starts again while no coordinator is up folds the journal by itself.</summary>
     public Recovery? Recovery { get; private set; }
 
-    public bool IsFinished => IsUp && pipeline?.Run.Ended is not null && !appending;
+    public bool IsFinished => IsUp && decider?.Run.Ended is not null && !appending;
 
-    public string Waits => pipeline is null ? "the decider is down" : string.Join("; ", OpenWait.Of(pipeline));
+    public string Waits => decider is null ? "the coordinator is down" : string.Join("; ", OpenWait.Of(decider.Pipeline));
 
     public void Post(Command command)
     {
         mailbox.Enqueue(command);
-        if (!appending)
-        {
-            Pump();
-        }
+        Pump();
     }
 
     protected override void Begin()
@@ -49,63 +50,99 @@ internal sealed class Decider : Process
         IJournalProvider journals = Simulation.Journals;
         journal = journals.OpenForWriting();
         Recovery = Recovery.Fold(Simulation.Plan.Identity, journals.OpenForReading, Simulation.OpenCheckpoints(), acceptLostTail: true, _ => { }, NullLogger.Instance);
-        pipeline = Pipeline.Over(Recovery.Run, Simulation.Setup.Identity, Simulation.Plan.Operation);
-        if (remembered is not null && !Simulation.Rig.MemoriesDieWithTheDecider)
+        Pipeline pipeline = Pipeline.Over(Recovery.Run, Simulation.Setup.Identity, Simulation.Plan.Operation);
+        if (remembered is not null && !Simulation.Rig.MemoriesDieWithTheCoordinator)
         {
             pipeline = remembered with { Run = Recovery.Run };
         }
 
+        decider = new Decider(pipeline, Simulation.Plan.Operation.Deadlines.AskedMax) { Expected = Recovery.Expected };
         Simulation.Audit.Agree(Recovery.Run);
-        CarryOut([Decide(null)]);
+        Decide(null);
+        CommitNow();
+        Pump();
     }
 
     protected override void End()
     {
-        remembered = pipeline;
-        pipeline = null;
+        remembered = decider?.Pipeline;
+        decider = null;
         appending = false;
+        delayed = -1;
         mailbox.Clear();
         Deadlines.Clear();
     }
 
-    private PipelineStep Decide(Command? command)
+    private void Decide(Command? command)
     {
         Simulation.CommandsHandled++;
-        PipelineStep step = Simulation.Rig.Decide(pipeline!, command);
-        pipeline = step.Next;
-        return step;
+        decider = Simulation.Rig.Decide(decider!, command);
     }
 
     private void Pump()
     {
-        while (!appending && IsUp && pipeline!.Run.Ended is null && mailbox.Count > 0)
+        while (IsUp && !appending)
         {
-            var steps = new List<PipelineStep>();
-            while (steps.Count < CommandsPerTransactionMax && pipeline.Run.Ended is null && mailbox.TryDequeue(out Command? command))
+            while (!decider!.IsFull && !decider.IsOver && mailbox.TryDequeue(out Command? command))
             {
-                steps.Add(Decide(command));
+                Decide(command);
             }
 
-            CarryOut(steps);
+            if (!decider.HasPending)
+            {
+                CheckWaits();
+                return;
+            }
+
+            if (Simulation.Rig.CanDelayCommit(decider))
+            {
+                CheckWaits(); // nobody waits for what is pending
+                Delay();
+                return;
+            }
+
+            CommitNow();
         }
     }
 
-    private void CarryOut(List<PipelineStep> steps)
+    /// <summary>Counted from the first record that is delayed.</summary>
+    private void Delay()
     {
-        FoldedEvent[] events = [.. steps.SelectMany(step => step.Events)];
-        Effect[] effects = [.. steps.SelectMany(step => step.Effects)];
-        if (events.Length == 0)
+        if (delayed == taken)
         {
-            Run(effects, effects.Length);
-            CheckWaits();
+            return;
+        }
+
+        long mine = delayed = taken;
+        After(Decider.GroupCommitDelay, () =>
+        {
+            if (mine == taken)
+            {
+                CommitNow();
+                Pump();
+            }
+        });
+    }
+
+    private void CommitNow()
+    {
+        taken++;
+        decider = Simulation.Rig.Take(decider!, out DecidedBatch batch);
+        if (batch.Events.IsEmpty)
+        {
+            Run(batch.Effects, batch.Effects.Length);
             return;
         }
 
         appending = true;
         if (!Simulation.Rig.EffectsWaitForTheAppend)
         {
-            Run(effects, effects.Length);
-            effects = [];
+            Run(batch.Effects, batch.Effects.Length);
+            batch = batch with { Effects = [] };
+            if (!IsUp)
+            {
+                return;
+            }
         }
 
         TimeSpan length = TimeSpan.FromMilliseconds(1 + Simulation.Random.Next(5));
@@ -117,17 +154,17 @@ internal sealed class Decider : Process
 
         if (Simulation.Strikes(FaultKind.StaleWriter, out _))
         {
-            FreezeAndBeReplaced(events);
+            FreezeAndBeReplaced(batch);
             return;
         }
 
-        After(length, () => Append(events, effects));
+        After(length, () => Append(batch));
     }
 
-    private void Append(FoldedEvent[] events, Effect[] effects)
+    private void Append(DecidedBatch batch)
     {
         bool isKilled = Simulation.Strikes(FaultKind.KillDecider, out Fault kill);
-        int moment = isKilled ? kill.Choice % (2 + effects.Length) : -1;
+        int moment = isKilled ? kill.Choice % (2 + batch.Effects.Length) : -1;
         if (moment == 0 || Simulation.Strikes(FaultKind.JournalFull, out _))
         {
             Restart(TimeSpan.FromSeconds(1 + Simulation.Random.Next(5)));
@@ -137,7 +174,7 @@ internal sealed class Decider : Process
         bool outcomeIsUnknown = Simulation.Strikes(FaultKind.CommitUnknown, out Fault unknown);
         if (!outcomeIsUnknown || unknown.Choice % 2 == 0)
         {
-            journal!.AppendAsync(journal.Position, [.. events.Select(e => e.Event)], CancellationToken.None).GetAwaiter().GetResult();
+            journal!.AppendAsync(batch.Position, Events(batch), CancellationToken.None).GetAwaiter().GetResult();
         }
 
         if (outcomeIsUnknown)
@@ -147,27 +184,22 @@ internal sealed class Decider : Process
         }
 
         appending = false;
-        foreach (FoldedEvent e in events)
-        {
-            Recovery!.Verify(e);
-        }
-
-        Simulation.Audit.Agree(events[^1].After);
-        Simulation.RetireWeightsBelow(events[^1].After.Policies.Keys.FirstOrDefault());
-        Run(effects, isKilled ? Math.Min(effects.Length, moment - 1) : effects.Length);
+        RunState durable = batch.Events[^1].After;
+        Simulation.Audit.Agree(durable);
+        Simulation.RetireWeightsBelow(durable.Policies.Keys.FirstOrDefault());
+        Run(batch.Effects, isKilled ? Math.Min(batch.Effects.Length, moment - 1) : batch.Effects.Length);
         if (isKilled)
         {
             Restart(TimeSpan.FromSeconds(1 + Simulation.Random.Next(5)));
             return;
         }
 
-        CheckWaits();
         Pump();
     }
 
-    private void Run(Effect[] effects, int count)
+    private void Run(ImmutableArray<Effect> effects, int count)
     {
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count && IsUp; i++)
         {
             switch (effects[i])
             {
@@ -178,7 +210,8 @@ internal sealed class Decider : Process
                     journal!.DeleteBeforeAsync(x.Before, CancellationToken.None).GetAwaiter().GetResult();
                     break;
                 case Effect.StopRun x:
-                    throw new Violation($"the run stops: {x.Reason}");
+                    Simulation.StopRun(x.Reason);
+                    break;
                 default:
                     Simulation.Dispatch(effects[i]);
                     break;
@@ -187,18 +220,19 @@ internal sealed class Decider : Process
     }
 
     /// <summary>Somebody took this process for dead. When it wakes it must not be able to write.</summary>
-    private void FreezeAndBeReplaced(FoldedEvent[] events)
+    private void FreezeAndBeReplaced(DecidedBatch batch)
     {
         IJournal held = journal!;
-        long seen = held.Position;
         Restart(TimeSpan.FromSeconds(1));
         Simulation.QuietUntil(Simulation.Now + TimeSpan.FromSeconds(8));
         Simulation.After(TimeSpan.FromSeconds(8), () =>
         {
-            RequireStale(() => held.AppendAsync(seen, [.. events.Select(e => e.Event)], CancellationToken.None), "appended");
-            RequireStale(() => held.DeleteBeforeAsync(seen / 2, CancellationToken.None), "deleted");
+            RequireStale(() => held.AppendAsync(batch.Position, Events(batch), CancellationToken.None), "appended");
+            RequireStale(() => held.DeleteBeforeAsync(batch.Position / 2, CancellationToken.None), "deleted");
         });
     }
+
+    private static RunEvent[] Events(DecidedBatch batch) => [.. batch.Events.Select(e => e.Event)];
 
     private static void RequireStale(Func<Task> write, string did)
     {
@@ -217,12 +251,12 @@ internal sealed class Decider : Process
     /// <summary>Whatever the run waits for has an owner, a name and a deadline that is set.</summary>
     private void CheckWaits()
     {
-        if (pipeline!.Run.Ended is not null || mailbox.Count > 0)
+        if (decider!.IsOver)
         {
             return;
         }
 
-        var waits = OpenWait.Of(pipeline);
+        ImmutableArray<OpenWait> waits = OpenWait.Of(decider.Pipeline);
         if (waits.IsEmpty)
         {
             throw new Violation("the run waits for nothing, and has not ended");
