@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using GrpoActors.Actors.Embedded;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;

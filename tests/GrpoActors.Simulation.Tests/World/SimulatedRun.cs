@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using GrpoActors.Actors.Embedded;
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
