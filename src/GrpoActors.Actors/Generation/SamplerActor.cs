@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
@@ -68,7 +69,7 @@ internal sealed class SamplerActor : EngineActor
         RunPlan plan = Services.Setup.Plan;
         GroupPlan groups = plan.Identity.Phases[tickets[0].Ticket.Group.Phase].Groups;
         var seeds = new SeedTree(plan.Identity.Seed);
-        SamplePrompt[] asked = [.. tickets.Select(x => new SamplePrompt([.. x.Prompt], seeds.Sampling(x.Ticket.Group), x.Ticket.Indices))];
+        SamplePrompt[] asked = [.. tickets.Select(x => new SamplePrompt(Prompt(x), seeds.Sampling(x.Ticket.Group), x.Ticket.Indices))];
         var settings = new SampleSettings(groups.Sampling, groups.MaxCompletionLength, Greedy: false, Services.Setup.StopScanner(groups.Sampling));
         long started = Stopwatch.GetTimestamp();
         IReadOnlyList<Completion[]> sampled = sampler.Sample(asked, settings, _ => generator.Tell(Progress.Instance), Services.Stopping);
@@ -78,6 +79,9 @@ internal sealed class SamplerActor : EngineActor
             generator.Tell(new Sampled(tickets[i].Ticket, policy.Policy, [.. sampled[i]], each));
         }
     }
+
+    private int[] Prompt(PromptedTicket ticket) =>
+        ticket.Prompt.IsDefault ? Services.Setup.Phases[ticket.Ticket.Group.Phase].Prompt(ticket.Ticket.Row) : ImmutableCollectionsMarshal.AsArray(ticket.Prompt)!;
 
     internal sealed record Sample(ImmutableArray<PromptedTicket> Tickets);
 

@@ -1,4 +1,4 @@
-using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
@@ -16,5 +16,5 @@ internal sealed class PromptSourceActor : ReceiveActor
     public PromptSourceActor(IReadOnlyList<PromptTable> phases, IActorRef generators) =>
         Receive<Effect.SendTickets>(x => generators.Tell(new TicketsDrawn(x.Generator, [.. x.Tickets.Select(ticket => Prompted(phases, ticket))])));
 
-    private static PromptedTicket Prompted(IReadOnlyList<PromptTable> phases, Ticket ticket) => new(ticket, [.. phases[ticket.Group.Phase].Prompt(ticket.Row)]);
+    private static PromptedTicket Prompted(IReadOnlyList<PromptTable> phases, Ticket ticket) => new(ticket, ImmutableCollectionsMarshal.AsImmutableArray(phases[ticket.Group.Phase].Prompt(ticket.Row)));
 }

@@ -46,7 +46,7 @@ internal sealed record CompletionsOffered(WorkerIdentity By, Ticket Ticket, Dige
 /// <param name="Weights">All tickets are of this version.</param>
 internal sealed record TicketsIssued(long Ask, ImmutableArray<PromptedTicket> Tickets, WeightsRef Weights) : ToWorker;
 
-/// <param name="Prompt">Token ids of the ticket's row.</param>
+/// <param name="Prompt">Token ids of the ticket's row; default where they came over the wire: a node has the rows itself.</param>
 internal sealed record PromptedTicket(Ticket Ticket, ImmutableArray<int> Prompt);
 
 /// <summary>A version can be had, perhaps at another place than before.</summary>

@@ -89,7 +89,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         return new RunServices
         {
             Setup = setup,
-            OpenLog = () => new RunLog(setup, folder, crashPoints.Around(PhysicalDisk.Instance, "projection"), report, time),
+            OpenLog = () => new RunLog(setup, folder, ownsFolder: false, crashPoints.Around(PhysicalDisk.Instance, "projection"), report, time),
             OpenJournal = journal.Props,
             Contents = contents,
             Status = status,

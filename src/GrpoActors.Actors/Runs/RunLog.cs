@@ -10,6 +10,7 @@ namespace GrpoActors.Actors.Runs;
 /// <summary>What people read of a run (metrics, samples, TensorBoard, a report a step): projections of the journal's events.</summary>
 internal sealed class RunLog : IDisposable
 {
+    private readonly bool ownsFolder;
     private readonly RunSetup setup;
     private readonly RunFolder folder;
     private readonly Action<StepReport> report;
@@ -19,14 +20,24 @@ internal sealed class RunLog : IDisposable
     private readonly StepReporter reporter;
     private readonly long started;
 
+    /// <param name="ownsFolder">The folder is let go with the log.</param>
     /// <param name="disk">The projections'.</param>
     /// <param name="report">Told of each step once it is durable.</param>
     /// <exception cref="StorageException">A file cannot be opened.</exception>
-    public RunLog(RunSetup setup, RunFolder folder, IDisk disk, Action<StepReport> report, TimeProvider time)
+    public RunLog(RunSetup setup, RunFolder folder, bool ownsFolder, IDisk disk, Action<StepReport> report, TimeProvider time)
     {
-        (this.setup, this.folder, this.report, this.time) = (setup, folder, report, time);
+        (this.setup, this.folder, this.ownsFolder, this.report, this.time) = (setup, folder, ownsFolder, report, time);
         var samples = new StepSamples(setup.Plan.Identity, (phase, row) => setup.Phases[phase].Rows[(int)row].Prompt, setup.Rewards.Text);
-        projections = RunProjections.Open(folder, disk, setup.Plan, samples, time);
+        try
+        {
+            projections = RunProjections.Open(folder, disk, setup.Plan, samples, time);
+        }
+        catch when (ownsFolder)
+        {
+            folder.Dispose();
+            throw;
+        }
+
         reporter = new StepReporter(setup.Plan.Identity, time);
         started = time.GetTimestamp();
     }
@@ -54,5 +65,12 @@ internal sealed class RunLog : IDisposable
 
     public RunResult Result() => history.Result(folder.Path, setup.Engine.Traits, time.GetElapsedTime(started));
 
-    public void Dispose() => projections.Dispose();
+    public void Dispose()
+    {
+        projections.Dispose();
+        if (ownsFolder)
+        {
+            folder.Dispose();
+        }
+    }
 }

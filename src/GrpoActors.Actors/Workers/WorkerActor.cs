@@ -44,7 +44,7 @@ internal abstract class WorkerActor : ReceiveActor
             Log.LogError("The coordinator refuses this node: {Reason}", x.Reason);
             GiveUp(FailureResponse.StopRun, new RunFailedException($"refused by the coordinator: {x.Reason}"));
         });
-        Receive<RunOver>(Context.Parent.Tell);
+        Receive<RunOver>(x => Context.Parent.Tell(new RunIsOver(x.Failure)));
     }
 
     protected WorkerServices Services { get; }
@@ -172,6 +172,10 @@ internal abstract class EngineActor : ReceiveActor
     protected override void PreRestart(Exception reason, object message) =>
         throw new InvalidOperationException($"{name} is stopped when it fails, never restarted in place.");
 }
+
+/// <summary>To whoever started the worker: it has heard that the run is over.</summary>
+/// <param name="Failure">Null where it is complete.</param>
+internal sealed record RunIsOver(string? Failure);
 
 /// <summary>To a worker whose node leaves: finish what you hold and take no more.</summary>
 internal sealed record Drain

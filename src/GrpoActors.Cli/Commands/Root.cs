@@ -9,6 +9,9 @@ internal static class Root
     public static RootCommand Build(Signals signals) => new("Improves a language model by reinforcement learning from verifiable rewards, and survives kill -9.")
     {
         TrainCommand.Build(signals),
+        NodeCommand.Build(signals),
+        StatusCommand.Build(signals),
+        DrainCommand.Build(signals),
         EvalCommand.Build(signals),
         SampleCommand.Build(signals),
         InspectCommand.Build(),

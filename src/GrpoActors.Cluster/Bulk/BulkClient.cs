@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Core;
 
@@ -39,12 +40,12 @@ internal sealed class BulkClient : IDisposable
     private static readonly TimeSpan ComeAgainDefault = TimeSpan.FromSeconds(1), ComeAgainMax = TimeSpan.FromSeconds(30);
 
     private readonly BulkClientOptions options;
-    private readonly NodeShelf? own;
+    private readonly ContentStore? own;
     private readonly TimeProvider time;
     private readonly HttpClient http;
 
-    /// <param name="own">This process's shelf: what lies there is not asked for elsewhere.</param>
-    public BulkClient(BulkClientOptions options, NodeSecurity security, NodeShelf? own, TimeProvider time)
+    /// <param name="own">This process's store: what lies there is not asked for elsewhere.</param>
+    public BulkClient(BulkClientOptions options, NodeSecurity security, ContentStore? own, TimeProvider time)
     {
         this.options = options;
         this.own = own;

@@ -5,7 +5,7 @@ using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Bulk;
 
-/// <summary>The completions of a group as one content of a shelf.</summary>
+/// <summary>The completions of a group as one content of a store.</summary>
 /// <remarks><code>version u8 | count i32 | each: index i32 | T i32 | tokens i32[T] | log-probs f32[T] | finish u8 | kept mass f32</code> little-endian.</remarks>
 internal static class CompletionsContent
 {

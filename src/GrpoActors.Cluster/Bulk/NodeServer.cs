@@ -38,12 +38,12 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
 
-/// <summary>The one HTTP server of a process: what is on its shelf, and what it tells whoever operates it.</summary>
+/// <summary>The one HTTP server of a process: what is on its store, and what it tells whoever operates it.</summary>
 /// <remarks>
 /// <code>
 /// /healthz/live   /healthz/ready   /metrics   /status                             anyone: probes and Prometheus have no certificate to show
 /// /contents/{sha256}   /weights/{version}   /checkpoints/{step-000200}/{file}     bytes, by range too; for nodes of this cluster
-/// whatever is not read                                                            for nodes of this cluster
+/// POST /drain                                                                     the node finishes what it holds and leaves; for nodes of this cluster
 /// </code>
 /// With TLS a client is asked for a certificate and need not have one; a node of this cluster is who shows one that <see cref="NodeSecurity"/> believes. Without TLS, on the loopback
 /// interface alone, everyone is.
@@ -55,7 +55,7 @@ internal sealed class NodeServer : IAsyncDisposable
     private static readonly TimeSpan DrainMax = TimeSpan.FromSeconds(20);
 
     private readonly NodeServerOptions options;
-    private readonly NodeShelf shelf;
+    private readonly ContentStore store;
     private readonly bool tls;
     private readonly string advertisedHost;
     private readonly ILogger log;
@@ -64,11 +64,11 @@ internal sealed class NodeServer : IAsyncDisposable
     private readonly WebApplication app;
     private long bytesServed, toldToComeAgain;
 
-    private NodeServer(NodeServerOptions options, NodeShelf shelf, NodeSecurity security, ILoggerFactory logs)
+    private NodeServer(NodeServerOptions options, ContentStore store, NodeSecurity security, ILoggerFactory logs)
     {
         Binding.RequireTls(options.Host, security);
         this.options = options;
-        this.shelf = shelf;
+        this.store = store;
         advertisedHost = AdvertisedBy(options);
         tls = security.Certificate is not null;
         refusals = new LogDeduplicator(options.Time);
@@ -80,7 +80,7 @@ internal sealed class NodeServer : IAsyncDisposable
     }
 
     /// <summary>Ends in a slash; with the port that was really taken.</summary>
-    public Uri Address => shelf.Address;
+    public Uri Address => store.Address;
 
     /// <summary>Of answers that were sent whole.</summary>
     public long BytesServed => Interlocked.Read(ref bytesServed);
@@ -90,9 +90,9 @@ internal sealed class NodeServer : IAsyncDisposable
 
     /// <exception cref="SecurityMistakeException">Open to other machines and plain, or a host that is no address.</exception>
     /// <exception cref="IOException">The port is taken.</exception>
-    public static async Task<NodeServer> StartAsync(NodeServerOptions options, NodeShelf shelf, NodeSecurity security, ILoggerFactory logs)
+    public static async Task<NodeServer> StartAsync(NodeServerOptions options, ContentStore store, NodeSecurity security, ILoggerFactory logs)
     {
-        var server = new NodeServer(options, shelf, security, logs);
+        var server = new NodeServer(options, store, security, logs);
         try
         {
             await server.app.StartAsync();
@@ -104,7 +104,7 @@ internal sealed class NodeServer : IAsyncDisposable
         }
 
         string bound = server.app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        shelf.Address = new UriBuilder(server.tls ? "https" : "http", server.advertisedHost, new Uri(bound).Port).Uri;
+        store.Address = new UriBuilder(server.tls ? "https" : "http", server.advertisedHost, new Uri(bound).Port).Uri;
         return server;
     }
 
@@ -181,8 +181,15 @@ internal sealed class NodeServer : IAsyncDisposable
             (true, "/status") => Results.Json(options.Reports.Status()).ExecuteAsync(context),
             _ when !IsNode(context) => Say(context, StatusCodes.Status403Forbidden, "This is for nodes of the cluster: show a certificate that they believe."),
             (true, _) => Bulk(context, BulkPath.Of(path)),
+            (false, "/drain") when HttpMethods.IsPost(context.Request.Method) => Drain(context),
             (false, _) => ReadOnly(context),
         };
+    }
+
+    private Task Drain(HttpContext context)
+    {
+        options.Reports.Drain();
+        return Say(context, StatusCodes.Status202Accepted, "The node drains: what it holds is finished or given back, then it leaves.");
     }
 
     private static Task ReadOnly(HttpContext context)
@@ -203,7 +210,7 @@ internal sealed class NodeServer : IAsyncDisposable
         [
             ("grpo.bulk.served.bytes.total", "Bytes of weights, contents and checkpoints sent to other nodes.", BytesServed),
             ("grpo.bulk.busy.total", "Downloads that were told to come again.", Interlocked.Read(ref toldToComeAgain)),
-            ("grpo.bulk.contents.bytes", "Contents on the shelf.", shelf.ContentsBytes),
+            ("grpo.bulk.contents.bytes", "Contents on the store.", store.ContentsBytes),
             ("grpo.bulk.refused.total", "Requests from whoever is no node of this cluster.", Refused),
         ];
         return Results.Text(MetricsText.Write(options.Reports.Numbers().Concat(own).Concat(ProcessNumbers.Now())), MetricsText.ContentType).ExecuteAsync(context);
@@ -263,11 +270,11 @@ internal sealed class NodeServer : IAsyncDisposable
     {
         switch (path)
         {
-            case BulkPath.Content content when shelf.TryGet(content.Sha256) is { } bytes:
+            case BulkPath.Content content when store.TryGet(content.Sha256) is { } bytes:
                 return () => Results.Bytes(bytes, Bytes, entityTag: TagOf(content.Sha256.ToString()), enableRangeProcessing: true);
-            case BulkPath.Weights weights when shelf.TryGetWeights(weights.Version) is { } offered:
-                return () => Results.Stream(new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Sha256.ToString()), enableRangeProcessing: true);
-            case BulkPath.Checkpoint checkpoint when shelf.CheckpointFolder is { } folder:
+            case BulkPath.Weights weights when store.TryGetWeights(weights.Version) is { } offered:
+                return () => Results.Stream(new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Served!.Content.Sha256.ToString()), enableRangeProcessing: true);
+            case BulkPath.Checkpoint checkpoint when store.CheckpointFolder is { } folder:
                 var inFolder = new DirectoryInfo(checkpoint.Folder is null ? folder : Path.Combine(folder, checkpoint.Folder));
                 var file = new FileInfo(Path.Combine(inFolder.FullName, checkpoint.File));
                 // A link would lead out of the folder.

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Models;
@@ -105,15 +106,16 @@ internal sealed class WeightsFetcher(BulkClient client, WeightStore store, Model
 
     private async Task<PolicyWeights> Bring(WeightsRef from, CancellationToken cancellation)
     {
+        ContentRef served = from.Served?.Content ?? throw new BulkException($"The weights of version {from.Version.Steps} are said to lie in this process, and do not.");
         var bytes = new TensorBytes(layout.Tensors.Select(tensor => new NamedTensor(tensor.Name, tensor.Shape, GC.AllocateUninitializedArray<float>(tensor.Length))));
-        if (bytes.LengthBytes != from.LengthBytes)
+        if (served.LengthBytes != bytes.LengthBytes)
         {
-            throw new BulkException($"The weights of version {from.Version.Steps} at {from.At} take {from.LengthBytes} bytes, and the model of this node {bytes.LengthBytes}: they are those of another model.");
+            throw new BulkException($"The weights of version {from.Version.Steps} at {served.At} take {served.LengthBytes} bytes, and the model of this node {bytes.LengthBytes}: they are those of another model.");
         }
 
         using var to = new TensorBytesStream(bytes);
-        await client.DownloadAsync(from.At, from.Sha256, from.LengthBytes, to, resume: false, cancellation);
-        return new PolicyWeights(from.Version, from.Policy, bytes.Tensors);
+        await client.DownloadAsync(served.At, served.Sha256, served.LengthBytes, to, resume: false, cancellation);
+        return new PolicyWeights(from.Version, from.Served.Policy, bytes.Tensors);
     }
 
     private static BulkException Retired(PolicyVersion version) => new($"The weights of version {version.Steps} are retired: nothing needs them any more.");

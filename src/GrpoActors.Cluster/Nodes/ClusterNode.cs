@@ -1,22 +1,20 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Hosting;
-<<<<<<< HEAD
-using Akka.Remote.Transport.DotNetty;
 using GrpoActors.Actors;
-=======
->>>>>>> tls
-using GrpoActors.Cluster.Bulk;
-using GrpoActors.Cluster.Coordination;
 using GrpoActors.Actors.Persistence;
+using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Workers;
+using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Operations;
 using GrpoActors.Cluster.Security;
-using GrpoActors.Cluster.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
+using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Reports;
@@ -39,32 +37,52 @@ internal sealed class ClusterNode : IAsyncDisposable
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(3);
 
     private readonly NodeOptions options;
-    private readonly Timing timing;
+    private readonly NodeSettings settings;
     private readonly RunSetup setup;
     private readonly RunFolder? folder; // a trainer's: held as long as the process lives
+    private readonly RunJournal journal;
     private readonly NodeServer server;
     private readonly NodeSecurity security;
     private readonly BulkClient bulk;
     private readonly WeightsFetcher fetcher;
-    private readonly NodeServices services;
+    private readonly NodeContents contents;
+    private readonly WorkerServices services;
+    private readonly RunStatus status;
+    private readonly CrashPoints crashPoints;
     private readonly Action<StepReport> report;
     private readonly PlanResult plan;
+    private readonly KnownMembers members;
+    private readonly TaskCompletionSource drain = new(TaskCreationOptions.RunContinuationsAsynchronously); // asked for over HTTP
     private volatile string standing = "the node is starting";
     private volatile bool joined;
 
-    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, NodeShelf shelf, NodeServer server, RunStanding run, Action<StepReport> report, ILoggerFactory logs)
+    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, ContentStore store, NodeServer server, RunStatus status, GrpoRunSettings run, Action<StepReport> report, ILoggerFactory logs)
     {
-        (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.report) = (options, plan, setup, folder, security, server, report);
-        timing = Timing.Of(options.Config);
-        bulk = new BulkClient(new BulkClientOptions(), security, shelf, TimeProvider.System);
+        (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.status, this.report) = (options, plan, setup, folder, security, server, status, report);
+        settings = NodeSettings.Of(options.Config);
+        crashPoints = run.CrashPoints;
+        bulk = new BulkClient(settings.Downloads, security, store, TimeProvider.System);
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
-        ICheckpointStore? checkpoints = folder is null ? null : new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints);
-        IJournalProvider journal = JournalPlace.Cluster(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
-        services = new NodeServices(options.Name, setup, shelf, bulk, weights, fetcher, journal, checkpoints, run, timing.AskAgainAfter, timing.LeaseRenewal, options.AcceptLostTail, TimeProvider.System, logs);
+        contents = new NodeContents(store, bulk, fetcher, weights);
+        journal = new RunJournal(JournalOf(options, setup), RunFolderOf(setup), setup.Plan.Identity, setup.Identity);
+        members = new KnownMembers(Path.Combine(NodeFolderOf(options, setup), "members"), logs.CreateLogger(options.Name));
+        services = new WorkerServices
+        {
+            Setup = setup,
+            Weights = weights,
+            Contents = contents,
+            Journal = journal.Reader,
+            Checkpoints = folder is null ? null : new CheckpointStore(crashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
+            Prefix = options.Name + "/",
+            AskAgainAfter = settings.AskAgainAfter,
+            LeaseRenewal = settings.LeaseRenewal,
+            CrashPoints = crashPoints,
+            Logs = logs,
+        };
         if (folder is not null)
         {
-            shelf.OfferCheckpoints(folder.Checkpoints);
+            store.OfferCheckpoints(folder.Checkpoints);
         }
     }
 
@@ -80,18 +98,32 @@ internal sealed class ClusterNode : IAsyncDisposable
         {
             NodeSecurity security = NodeSecurity.Read(options.Config, Environment.GetEnvironmentVariable);
             Binding.RequireTls(options.Host, security);
+            if (options.Fresh)
+            {
+                SetAside(options, setup);
+            }
+
             if (options.Has(NodeRoles.Trainer))
             {
                 folder = RunFolder.Open(NodeFolderOf(options, setup));
                 PlanFile.Keep(folder, setup.Plan, plan.Values);
             }
 
-            var run = new RunStanding();
-            var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
-            ClusterNode? node = null;
-            var reports = new NodeReports(() => node?.Ready() ?? new ReadyReport(false, "the node is starting"), run.Numbers, () => node?.Status() ?? new { });
-            NodeServer server = await NodeServer.StartAsync(Server(options, reports), shelf, security, logs);
-            return node = new ClusterNode(options, plan, setup, folder, security, shelf, server, run, report, logs);
+            var status = new RunStatus();
+            NodeSettings node = NodeSettings.Of(options.Config);
+            var store = new ContentStore(node.Contents, TimeProvider.System);
+            ClusterNode? made = null;
+            var reports = new NodeReports(
+                () => made?.Ready() ?? new ReadyReport(false, "the node is starting"), () => NodeStatus.Numbers(status), () => made?.Status() ?? new { }, () => made?.drain.TrySetResult());
+            var serverOptions = new NodeServerOptions(options.Host, options.HttpPort)
+            {
+                AdvertisedHost = options.AdvertisedHost,
+                BulkDownloadsMax = node.BulkDownloadsMax,
+                ContentDownloadsMax = node.ContentDownloadsMax,
+                Reports = reports,
+            };
+            NodeServer server = await NodeServer.StartAsync(serverOptions, store, security, logs);
+            return made = new ClusterNode(options, plan, setup, folder, security, store, server, status, settings, report, logs);
         }
         catch
         {
@@ -102,34 +134,37 @@ internal sealed class ClusterNode : IAsyncDisposable
     }
 
     /// <summary>Takes part in the cluster until the run is over, or this node is to stop; a node that the cluster has put out joins it again.</summary>
-    /// <returns>Null: it was stopped before the run was over.</returns>
+    /// <returns>Null: it was stopped, or drained, before the run was over.</returns>
     public async Task<RunOutcome?> RunAsync(CancellationToken stop)
     {
         ILogger log = services.Logs.CreateLogger(options.Name);
         while (true)
         {
-            using IHost host = Host();
+            using var work = new CancellationTokenSource(); // ends the blocking work of this host's actors
+            using IHost host = Host(work.Token);
             await host.StartAsync(CancellationToken.None);
             ActorSystem system = host.Services.GetRequiredService<ActorSystem>();
-            Task left = await Task.WhenAny(services.Standing.Ended, system.WhenTerminated, Cancelled(stop));
+            Task leave = Task.WhenAny(Cancelled(stop), drain.Task);
+            Task left = await Task.WhenAny(status.Ended, system.WhenTerminated, leave);
             joined = false;
-            if (left == system.WhenTerminated && !stop.IsCancellationRequested)
+            if (left == system.WhenTerminated && !leave.IsCompleted)
             {
+                await work.CancelAsync();
                 standing = "the cluster has put this node out; it joins again";
-                log.LogWarning("The cluster has put this node out; it joins again in {Pause}", timing.RejoinAfter);
+                log.LogWarning("The cluster has put this node out; it joins again in {Pause}", settings.RejoinAfter);
                 await host.StopAsync(CancellationToken.None);
-                await Task.WhenAny(Task.Delay(timing.RejoinAfter, CancellationToken.None), Cancelled(stop));
-                if (!stop.IsCancellationRequested)
+                await Task.WhenAny(Task.Delay(settings.RejoinAfter, CancellationToken.None), leave);
+                if (!leave.IsCompleted)
                 {
                     continue;
                 }
             }
 
-            bool over = services.Standing.Ended.IsCompleted;
+            bool over = status.Ended.IsCompleted;
             if (over)
             {
                 standing = "the run is over";
-                await Task.WhenAny(options.Stay ? Cancelled(stop) : Task.Delay(options.Has(NodeRoles.Coordinator) ? Farewell : TimeSpan.Zero, CancellationToken.None), Cancelled(stop));
+                await Task.WhenAny(options.Stay ? leave : Task.Delay(options.Has(NodeRoles.Coordinator) ? Farewell : TimeSpan.Zero, CancellationToken.None), leave);
             }
             else if (!system.WhenTerminated.IsCompleted)
             {
@@ -137,9 +172,10 @@ internal sealed class ClusterNode : IAsyncDisposable
                 await Drain(system, log);
             }
 
+            await work.CancelAsync();
             await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance);
             await host.StopAsync(CancellationToken.None);
-            return over ? await services.Standing.Ended : null;
+            return over ? await status.Ended : null;
         }
     }
 
@@ -159,6 +195,16 @@ internal sealed class ClusterNode : IAsyncDisposable
         await cancelled.Task;
     }
 
+    /// <summary>Keeps what an earlier run of this name left under another one: this node's folder, and on the coordinator the journal.</summary>
+    private static void SetAside(NodeOptions options, RunSetup setup)
+    {
+        RunFolder.Open(NodeFolderOf(options, setup), fresh: true).Dispose();
+        if (options.Has(NodeRoles.Coordinator))
+        {
+            JournalPlace.SetAside(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
+        }
+    }
+
     /// <summary>Full path of the run's own folder, as every node's run file says it: it names the run.</summary>
     private static string RunFolderOf(RunSetup setup) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(setup.Plan.Operation.RunFolder));
 
@@ -168,13 +214,15 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>The setting; without one, a coordinator that was given a folder keeps the journal there.</summary>
     private static string? JournalOf(NodeOptions options, RunSetup setup) =>
-        string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own ? JournalPlace.File(null, Path.GetFullPath(own)) : setup.Plan.Operation.Journal;
+        string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own
+            ? JournalPlace.File(null, Path.GetFullPath(own))
+            : setup.Plan.Operation.Journal;
 
-    private IHost Host()
+    private IHost Host(CancellationToken work)
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(JournalHocon.Of(JournalOf(options, setup), RunFolderOf(setup))).WithFallback(NodeHocon.Of(options));
+        Config config = SecurityHocon.For(security, options.Host).WithFallback(journal.Hocon()).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -183,7 +231,7 @@ internal sealed class ClusterNode : IAsyncDisposable
                 loggers.AddLoggerFactory(new DeduplicatingLogger(services.Logs, TimeProvider.System));
             })
             .AddHocon(config, HoconAddMode.Replace)
-            .AddStartup((system, _) => Start(system));
+            .AddStartup((system, _) => Start(system, services with { Stopping = work }));
             foreach (Setup part in SecurityHocon.Setups(security))
             {
                 akka.AddSetup(part);
@@ -192,40 +240,17 @@ internal sealed class ClusterNode : IAsyncDisposable
         return builder.Build();
     }
 
-    private static NodeServerOptions Server(NodeOptions options, NodeReports reports) => new(options.Host, options.HttpPort)
-    {
-        AdvertisedHost = options.AdvertisedHost,
-        BulkDownloadsMax = options.Config.GetInt("grpo.bulk.downloads-max"),
-        ContentDownloadsMax = options.Config.GetInt("grpo.bulk.content-downloads-max"),
-        Reports = reports,
-    };
-
-    private void Start(ActorSystem system)
+    private void Start(ActorSystem system, WorkerServices workers)
     {
         if (options.Has(NodeRoles.Coordinator))
         {
-            CoordinatorServices coordinator = Coordinator();
-            ClusterSingletonManagerSettings singleton = ClusterSingletonManagerSettings.Create(system);
-            system.ActorOf(ClusterSingletonManager.Props(Props.Create(() => new RunSupervisorActor(coordinator)), PoisonPill.Instance, singleton), "coordinator");
+            RunServices coordinator = Coordinator();
+            system.ActorOf(
+                ClusterSingletonManager.Props(Props.CreateBy(new ActorMaker(() => new RunActor(coordinator))), RunActor.Stop.Instance, ClusterSingletonManagerSettings.Create(system)), "coordinator");
         }
 
         IActorRef run = system.ActorOf(ClusterSingletonProxy.Props("/user/coordinator", ClusterSingletonProxySettings.Create(system)), "run");
-        if (options.Has(NodeRoles.Trainer))
-        {
-            system.ActorOf(Props.Create(() => new TrainerActor(services, "trainer", run)).WithDispatcher("grpo.dispatchers.engine"), "trainer");
-        }
-
-        if (options.Has(NodeRoles.Scorer))
-        {
-            system.ActorOf(Props.Create(() => new ScorerActor(services, "scorer", run)), "scorer");
-        }
-
-        for (int i = 1; options.Has(NodeRoles.Generator) && i <= setup.Plan.Operation.Generators; i++)
-        {
-            string name = $"generator-{i}";
-            system.ActorOf(Props.Create(() => new GeneratorActor(services, name, run)), name);
-        }
-
+        system.ActorOf(Props.CreateBy(new ActorMaker(() => new NodeActor(Workers(workers), run, status))), "node");
         Akka.Cluster.Cluster cluster = Akka.Cluster.Cluster.Get(system);
         cluster.RegisterOnMemberUp(() =>
         {
@@ -234,68 +259,82 @@ internal sealed class ClusterNode : IAsyncDisposable
         });
         standing = "joining the cluster";
         Address self = cluster.SelfAddress;
-        cluster.JoinSeedNodes(options.Seeds.IsEmpty ? [self] : options.Seeds.Select(seed => self.WithHost(seed.Host).WithPort(seed.Port)));
+        IEnumerable<Address> seeds = options.Seeds.IsEmpty ? [self] : options.Seeds.Select(seed => self.WithHost(seed.Host).WithPort(seed.Port));
+        if (options.Has(NodeRoles.Coordinator))
+        {
+            seeds = seeds.Concat(members.Read()).Distinct();
+            system.ActorOf(Props.CreateBy(new ActorMaker(() => new KnownMembers.Watcher(members))), "members");
+        }
+
+        cluster.JoinSeedNodes(seeds);
     }
 
-    private CoordinatorServices Coordinator()
+    private ImmutableArray<LocalWorker> Workers(WorkerServices workers)
     {
-        string path = NodeFolderOf(options, setup);
-        return new CoordinatorServices(
-            setup, OpenFolder, () => JournalImport.Prepare(JournalOf(options, setup), RunFolderOf(setup), setup.Identity).PersistenceId,
-            bulk, services.Shelf, services.Standing, timing.LeaseLength, timing.AnswerMax, timing.RestartsMax, timing.CommandsPerAppendMax, report, TimeProvider.System);
+        WorkerPlacement here = WorkerPlacement.Here(workers);
+        return
+        [
+            .. options.Has(NodeRoles.Trainer) ? here.Trainer(workers.Stopping) : [],
+            .. options.Has(NodeRoles.Scorer) ? here.Scorers(workers.Stopping) : [],
+            .. options.Has(NodeRoles.Generator) ? here.Generators(workers.Stopping) : [],
+        ];
+    }
 
-        CoordinatorFolder OpenFolder()
+    private RunServices Coordinator() => new()
+    {
+        Setup = setup,
+        OpenLog = OpenLog,
+        OpenJournal = journal.Props,
+        Contents = contents,
+        Status = status,
+        Log = services.Logs.CreateLogger("run"),
+        Workers = WorkerPlacement.Elsewhere(setup.Plan),
+        AcceptLostTail = options.AcceptLostTail,
+        LeaseDuration = settings.LeaseLength,
+        AppendMax = settings.AppendMax,
+        RestartsMax = settings.RestartsMax,
+        CommandsPerAppendMax = settings.CommandsPerAppendMax,
+        CrashPoints = crashPoints,
+    };
+
+    private RunLog OpenLog()
+    {
+        IDisk disk = crashPoints.Around(PhysicalDisk.Instance, "projection");
+        if (folder is not null)
         {
-            if (folder is not null)
-            {
-                return new CoordinatorFolder(folder, Owned: false);
-            }
-
-            RunFolder opened = RunFolder.Open(path);
-            try
-            {
-                PlanFile.Keep(opened, setup.Plan, plan.Values);
-            }
-            catch
-            {
-                opened.Dispose();
-                throw;
-            }
-
-            return new CoordinatorFolder(opened, Owned: true);
+            return new RunLog(setup, folder, ownsFolder: false, disk, report, TimeProvider.System);
         }
+
+        RunFolder opened = RunFolder.Open(NodeFolderOf(options, setup));
+        try
+        {
+            PlanFile.Keep(opened, setup.Plan, plan.Values);
+        }
+        catch
+        {
+            opened.Dispose();
+            throw;
+        }
+
+        return new RunLog(setup, opened, ownsFolder: true, disk, report, TimeProvider.System);
     }
 
     private async Task Drain(ActorSystem system, ILogger log)
     {
-        log.LogInformation("Draining: what this node holds is finished, or given back after {Drain}", timing.DrainMax);
-        string[] workers = [NodeRoles.Trainer, NodeRoles.Scorer, .. Enumerable.Range(1, setup.Plan.Operation.Generators).Select(i => $"generator-{i}")];
-        using var patience = new CancellationTokenSource(timing.DrainMax);
-        await Task.WhenAll(workers.Select(async worker =>
+        log.LogInformation("Draining: what this node holds is finished, or given back after {Drain}", settings.DrainMax);
+        using var patience = new CancellationTokenSource(settings.DrainMax);
+        try
         {
-            try
-            {
-                IActorRef actor = await system.ActorSelection($"/user/{worker}").ResolveOne(TimeSpan.FromSeconds(1), patience.Token);
-                await actor.Ask<WorkerActor.Drained>(WorkerActor.Drain.Instance, patience.Token);
-            }
-            catch (Exception e) when (e is ActorNotFoundException or TaskCanceledException or AskTimeoutException)
-            {
-                // there is none, or it takes too long: what it holds goes to others
-            }
-        }));
+            IActorRef node = await system.ActorSelection("/user/node").ResolveOne(TimeSpan.FromSeconds(1), patience.Token);
+            await node.Ask<Drained>(Actors.Workers.Drain.Instance, patience.Token);
+        }
+        catch (Exception e) when (e is ActorNotFoundException or TaskCanceledException or AskTimeoutException)
+        {
+            // it takes too long: what it holds goes to others
+        }
     }
 
     private ReadyReport Ready() => new(joined, standing);
 
-    private object Status() => NodeStatus.Of(options, standing, services.Standing);
-
-    /// <summary>The times and counts of <c>reference.conf</c> that this program reads itself.</summary>
-    private sealed record Timing(
-        TimeSpan DrainMax, TimeSpan RejoinAfter, TimeSpan AskAgainAfter, TimeSpan LeaseLength, TimeSpan LeaseRenewal, TimeSpan AnswerMax, int RestartsMax, int CommandsPerAppendMax)
-    {
-        public static Timing Of(Config config) => new(
-            config.GetTimeSpan("grpo.node.drain-max"), config.GetTimeSpan("grpo.node.rejoin-after"), config.GetTimeSpan("grpo.worker.ask-again-after"),
-            config.GetTimeSpan("grpo.coordinator.lease.length"), config.GetTimeSpan("grpo.coordinator.lease.renew-every"), config.GetTimeSpan("grpo.coordinator.answer-max"),
-            config.GetInt("grpo.coordinator.restarts-max"), config.GetInt("grpo.coordinator.commands-per-append-max"));
-    }
+    private object Status() => NodeStatus.Of(options, standing, status);
 }

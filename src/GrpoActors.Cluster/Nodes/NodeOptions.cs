@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Akka.Configuration;
-using GrpoActors.Cluster.Coordination;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Cluster.Nodes;
@@ -23,17 +22,18 @@ internal sealed record NodeAddress(string Host, int Port)
 /// <summary>A node as it was asked for: the command line over a HOCON file over <c>reference.conf</c>.</summary>
 /// <param name="Name">Unique in the cluster.</param>
 /// <param name="Config">All keys, ours and Akka's.</param>
+/// <param name="Fresh">Sets the files of an earlier run of this name aside; on the coordinator also its journal.</param>
 /// <param name="Stay">Goes on serving its reports when the run is over.</param>
 internal sealed record NodeOptions(
     string RunFile, string Name, ImmutableArray<string> Roles, string Host, string AdvertisedHost, int Port, int HttpPort, ImmutableArray<NodeAddress> Seeds, string? Folder,
-    IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool AcceptLostTail, Config Config)
+    IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool Fresh, bool AcceptLostTail, Config Config)
 {
     public bool Has(string role) => Roles.Contains(role);
 
     /// <summary>As written on the command line; null: what the file says.</summary>
     internal sealed record Written(
         string RunFile, string? Name, string? Roles, string? Host, string? AdvertisedHost, int? Port, int? HttpPort, IReadOnlyList<string> Seeds, string? Folder, string? ConfigFile,
-        IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool AcceptLostTail);
+        IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool Fresh, bool AcceptLostTail);
 
     /// <exception cref="ConfigException">All that is wrong, at once.</exception>
     public static NodeOptions Of(Written written)
@@ -74,7 +74,7 @@ internal sealed record NodeOptions(
             throw new ConfigException([.. errors]);
         }
 
-        return new NodeOptions(written.RunFile, name, roles, host, advertised, port, httpPort, addresses, written.Folder, written.Overrides, written.Stay, written.AcceptLostTail, config);
+        return new NodeOptions(written.RunFile, name, roles, host, advertised, port, httpPort, addresses, written.Folder, written.Overrides, written.Stay, written.Fresh, written.AcceptLostTail, config);
     }
 
     private static int Checked(int port, string option, List<ConfigError> errors)

@@ -7,10 +7,12 @@ internal readonly record struct ReadyReport(bool Ready, string Reason);
 /// <param name="Ready">Whether work should be sent here.</param>
 /// <param name="Numbers">Names as <c>grpo.part.what</c>.</param>
 /// <param name="Status">Written as JSON.</param>
+/// <param name="Drain">The node is asked to finish what it holds and to leave; returns at once.</param>
 internal sealed record NodeReports(
     Func<ReadyReport> Ready,
     Func<IReadOnlyList<(string Name, string Help, double Value)>> Numbers,
-    Func<object> Status)
+    Func<object> Status,
+    Action Drain)
 {
-    public static NodeReports None { get; } = new(static () => new ReadyReport(false, "the node is starting"), static () => [], static () => new { });
+    public static NodeReports None { get; } = new(static () => new ReadyReport(false, "the node is starting"), static () => [], static () => new { }, static () => { });
 }

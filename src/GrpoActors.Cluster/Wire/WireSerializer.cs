@@ -1,6 +1,7 @@
 using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Serialization;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Cluster.Wire;
@@ -12,9 +13,9 @@ internal sealed class WireSerializer(ExtendedActorSystem system) : SerializerWit
 
     public override int Identifier => Id;
 
-    public override string Manifest(object o) => WireFormat.KindOf((WireMessage)o);
+    public override string Manifest(object o) => WireFormat.KindOf((WorkerMessage)o);
 
-    public override byte[] ToBinary(object obj) => WireFormat.Encode((WireMessage)obj);
+    public override byte[] ToBinary(object obj) => WireFormat.Encode((WorkerMessage)obj);
 
     /// <exception cref="SerializationException">Unknown kind or version, or bytes that are no message of it. Akka drops the message and logs the sentence.</exception>
     public override object FromBinary(byte[] bytes, string manifest)

@@ -115,7 +115,7 @@ public sealed class BulkClientTests
     [Fact]
     public async Task What_lies_on_the_own_shelf_is_not_asked_for_elsewhere()
     {
-        var shelf = new NodeShelf(new NodeShelfOptions(), time) { Address = new Uri("http://127.0.0.1:1/") };
+        var shelf = new ContentStore(new ContentStoreOptions(), time) { Address = new Uri("http://127.0.0.1:1/") };
         using var client = new BulkClient(new BulkClientOptions(TriesMax: 1), NodeSecurity.None, shelf, time);
         Assert.Same(Thing, await client.GetAsync(shelf.Put(Thing), default));
     }

@@ -18,12 +18,12 @@ public sealed class NodeServerTests : IAsyncLifetime
 
     private readonly PassingTime time = new(TimeSpan.Zero);
     private readonly LogLines logs = new();
-    private readonly NodeShelf shelf;
+    private readonly ContentStore shelf;
     private readonly HttpClient http = Peers.Http(Ours);
     private readonly string folder = Directory.CreateTempSubdirectory("grpo-shelf-").FullName;
     private NodeServer server = null!;
 
-    public NodeServerTests() => shelf = new NodeShelf(new NodeShelfOptions(), time);
+    public NodeServerTests() => shelf = new ContentStore(new ContentStoreOptions(), time);
 
     public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1000, Time = time }, shelf, Ours, logs);
 

@@ -5,14 +5,14 @@ using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Bulk;
 
-public sealed class NodeShelfTests
+public sealed class ContentStoreTests
 {
     private readonly PassingTime time = new(TimeSpan.Zero);
 
     [Fact]
     public void The_oldest_contents_go_when_there_is_no_room()
     {
-        NodeShelf shelf = Shelf(new NodeShelfOptions(ContentsBytesMax: 10));
+        ContentStore shelf = Shelf(new ContentStoreOptions(ContentsBytesMax: 10));
         ContentRef first = shelf.Put([1, 1, 1, 1]), second = shelf.Put([2, 2, 2, 2]);
         shelf.Put([1, 1, 1, 1]);
         ContentRef third = shelf.Put([3, 3, 3, 3]);
@@ -28,7 +28,7 @@ public sealed class NodeShelfTests
     [Fact]
     public void A_content_past_its_age_goes_at_the_next_put()
     {
-        NodeShelf shelf = Shelf(new NodeShelfOptions(ContentsAgeMax: TimeSpan.FromMinutes(1)));
+        ContentStore shelf = Shelf(new ContentStoreOptions(ContentsAgeMax: TimeSpan.FromMinutes(1)));
         ContentRef old = shelf.Put([1]);
         time.Advance(TimeSpan.FromMinutes(1));
         shelf.Put([2]);
@@ -42,13 +42,13 @@ public sealed class NodeShelfTests
     public void A_reference_says_where_what_and_how_long()
     {
         byte[] content = [1, 2, 3];
-        ContentRef put = Shelf(new NodeShelfOptions()).Put(content);
+        ContentRef put = Shelf(new ContentStoreOptions()).Put(content);
         Assert.Equal(new ContentRef(new Uri($"http://node:8/contents/{Digest.Of(content)}"), Digest.Of(content), 3), put);
     }
 
     [Fact]
     public void Nothing_can_be_offered_before_the_server_runs() =>
-        Assert.Throws<InvalidOperationException>(() => new NodeShelf(new NodeShelfOptions(), time).Put([1]));
+        Assert.Throws<InvalidOperationException>(() => new ContentStore(new ContentStoreOptions(), time).Put([1]));
 
     [Fact]
     public void Tensors_are_read_and_written_alike_in_pieces_of_any_length()
@@ -73,5 +73,5 @@ public sealed class NodeShelfTests
         Assert.Throws<BulkException>(() => to.Write(0, [0]));
     }
 
-    private NodeShelf Shelf(NodeShelfOptions options) => new(options, time) { Address = new Uri("http://node:8/") };
+    private ContentStore Shelf(ContentStoreOptions options) => new(options, time) { Address = new Uri("http://node:8/") };
 }

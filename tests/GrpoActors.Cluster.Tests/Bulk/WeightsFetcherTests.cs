@@ -13,7 +13,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
 {
     private static readonly ModelSpec Spec = TinyWeights.Spec();
 
-    private readonly NodeShelf shelf = new(new NodeShelfOptions(), TimeProvider.System);
+    private readonly ContentStore shelf = new(new ContentStoreOptions(), TimeProvider.System);
     private readonly WeightStore store = new();
     private readonly BulkClient client = new(new BulkClientOptions(TriesMax: 2), NodeSecurity.None, own: null, new PassingTime(TimeSpan.FromSeconds(10)));
     private NodeServer server = null!;

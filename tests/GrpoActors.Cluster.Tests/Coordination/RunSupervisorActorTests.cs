@@ -55,7 +55,7 @@ public sealed class RunSupervisorActorTests : TestKit
                 told.Tell(new Begun());
                 return JournalImport.Prepare(null, folder.File("run"), setup.Identity).PersistenceId;
             },
-            bulk, new NodeShelf(new NodeShelfOptions(), TimeProvider.System), standing, TimeSpan.FromMinutes(1), Patience, RestartsMax, 256, _ => { }, TimeProvider.System);
+            bulk, new ContentStore(new ContentStoreOptions(), TimeProvider.System), standing, TimeSpan.FromMinutes(1), Patience, RestartsMax, 256, _ => { }, TimeProvider.System);
         supervisor = Sys.ActorOf(Props.Create(() => new RunSupervisorActor(services)), "run");
     }
 

@@ -13,7 +13,7 @@ namespace GrpoActors.Cluster.Tests.Coordination;
 
 public sealed class ScorerNodesActorTests : TestKit
 {
-    private readonly NodeShelf shelf = new(new NodeShelfOptions(), TimeProvider.System) { Address = new Uri("http://127.0.0.1:1") };
+    private readonly ContentStore shelf = new(new ContentStoreOptions(), TimeProvider.System) { Address = new Uri("http://127.0.0.1:1") };
     private readonly IActorRef desk;
     private readonly TestProbe worker, other;
 

@@ -60,7 +60,7 @@ public sealed class KubernetesTests
     [Fact]
     public async Task Probes_ask_for_paths_that_a_node_answers_to_anyone()
     {
-        var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
+        var shelf = new ContentStore(new ContentStoreOptions(), TimeProvider.System);
         await using NodeServer server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, Peers.Sharing("sixteen bytes, no less"), NullLoggerFactory.Instance);
         using HttpClient http = Peers.Http(NodeSecurity.None);
         http.BaseAddress = server.Address;

@@ -78,7 +78,7 @@ public sealed class AuthorityTests : IDisposable
     public async Task Bytes_come_over_HTTP_from_a_server_of_our_authority_to_a_client_of_it()
     {
         NodeSecurity ours = Read(MakeAuthority("ours")), theirs = Read(MakeAuthority("theirs"));
-        var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
+        var shelf = new ContentStore(new ContentStoreOptions(), TimeProvider.System);
         await using NodeServer server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, ours, NullLoggerFactory.Instance);
         Assert.Equal("https", server.Address.Scheme);
         ContentRef content = shelf.Put([1, 2, 3]);

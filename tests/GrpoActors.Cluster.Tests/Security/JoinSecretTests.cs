@@ -57,7 +57,7 @@ public sealed class JoinSecretTests
         string expected = $"The node is bound to {host}, where other machines reach it, without a join secret: set grpo.security.secret-file or GRPO_CLUSTER_SECRET, or bind to 127.0.0.1.";
         Assert.Equal(expected, Assert.Throws<SecurityMistakeException>(() => SecurityHocon.For(NodeSecurity.None, host)).Message);
         SecurityMistakeException refused = await Assert.ThrowsAsync<SecurityMistakeException>(
-            () => NodeServer.StartAsync(new NodeServerOptions(host), new NodeShelf(new NodeShelfOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance));
+            () => NodeServer.StartAsync(new NodeServerOptions(host), new ContentStore(new ContentStoreOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance));
         Assert.Equal(expected, refused.Message);
     }
 

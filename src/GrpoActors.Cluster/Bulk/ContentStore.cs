@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Checkpoints;
@@ -6,14 +7,14 @@ using GrpoActors.Runtime.Checkpoints;
 namespace GrpoActors.Cluster.Bulk;
 
 /// <param name="ContentsBytesMax">Contents of more bytes than these are never held together: the oldest go.</param>
-/// <param name="ContentsAgeMax">An older content goes at the next <see cref="NodeShelf.Put"/>: whoever wanted it has it, or samples anew.</param>
-internal sealed record NodeShelfOptions(long ContentsBytesMax = 1L << 30, TimeSpan? ContentsAgeMax = null)
+/// <param name="ContentsAgeMax">An older content goes at the next <see cref="ContentStore.Put"/>: whoever wanted it has it, or samples anew.</param>
+internal sealed record ContentStoreOptions(long ContentsBytesMax = 1L << 30, TimeSpan? ContentsAgeMax = null)
 {
     public static readonly TimeSpan ContentsAgeMaxDefault = TimeSpan.FromMinutes(30);
 }
 
 /// <summary>What this process has on offer for other nodes, in memory: contents by their SHA-256, weights by version, the checkpoints of a folder. Thread-safe.</summary>
-internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
+internal sealed class ContentStore(ContentStoreOptions options, TimeProvider time)
 {
     private readonly Lock gate = new();
     private readonly Dictionary<Digest, LinkedListNode<Content>> contents = [];
@@ -21,12 +22,12 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
     // The oldest first.
     private readonly LinkedList<Content> byAge = new();
     private readonly SortedDictionary<long, OfferedWeights> weights = [];
-    private readonly TimeSpan ageMax = options.ContentsAgeMax ?? NodeShelfOptions.ContentsAgeMaxDefault;
+    private readonly TimeSpan ageMax = options.ContentsAgeMax ?? ContentStoreOptions.ContentsAgeMaxDefault;
     private long contentsBytes;
     private Uri? address;
     private string? checkpoints;
 
-    /// <summary>Of all contents on the shelf.</summary>
+    /// <summary>Of all contents on the store.</summary>
     public long ContentsBytes
     {
         get
@@ -38,10 +39,10 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
         }
     }
 
-    /// <summary>Where other nodes find this shelf. Known once the node's server runs; nothing can be offered before.</summary>
+    /// <summary>Where other nodes find this store. Known once the node's server runs; nothing can be offered before.</summary>
     public Uri Address
     {
-        get => address ?? throw new InvalidOperationException("The node's server does not run yet, so nothing on its shelf has an address.");
+        get => address ?? throw new InvalidOperationException("The node's server does not run yet, so nothing on its store has an address.");
         internal set => address = value;
     }
 
@@ -49,12 +50,12 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
     public string? CheckpointFolder => checkpoints;
 
     /// <summary>The same bytes again are the same content, as young as if they were new.</summary>
-    /// <exception cref="BulkException">More bytes than the whole shelf may hold.</exception>
+    /// <exception cref="BulkException">More bytes than the whole store may hold.</exception>
     public ContentRef Put(byte[] content)
     {
         if (content.Length > options.ContentsBytesMax)
         {
-            throw new BulkException($"A content of {content.Length} bytes is larger than the shelf (grpo.bulk.contents-bytes-max = {options.ContentsBytesMax}).");
+            throw new BulkException($"A content of {content.Length} bytes is larger than the store (grpo.bulk.contents-bytes-max = {options.ContentsBytesMax}).");
         }
 
         Digest sha = Digest.Of(content);
@@ -72,7 +73,7 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
         return new ContentRef(new Uri(Address, $"contents/{sha}"), sha, content.Length);
     }
 
-    /// <summary>Null where it is not, or no longer, on the shelf. Not to be written to.</summary>
+    /// <summary>Null where it is not, or no longer, on the store. Not to be written to.</summary>
     public byte[]? TryGet(Digest sha)
     {
         lock (gate)
@@ -94,14 +95,14 @@ internal sealed class NodeShelf(NodeShelfOptions options, TimeProvider time)
     {
         lock (gate)
         {
-            if (weights.TryGetValue(offered.Version.Steps, out OfferedWeights? known) && known.Reference.Policy == offered.Policy)
+            if (weights.TryGetValue(offered.Version.Steps, out OfferedWeights? known) && known.Reference.Served!.Policy == offered.Policy)
             {
                 return known.Reference;
             }
         }
 
         var bytes = new TensorBytes(offered.Tensors);
-        var reference = new WeightsRef(offered.Version, offered.Policy, bytes.Hash(), bytes.LengthBytes, new Uri(Address, $"weights/{offered.Version.Steps}"));
+        var reference = new WeightsRef(offered.Version, new ServedWeights(offered.Policy, new ContentRef(new Uri(Address, $"weights/{offered.Version.Steps}"), bytes.Hash(), bytes.LengthBytes)));
         lock (gate)
         {
             weights[offered.Version.Steps] = new OfferedWeights(reference, bytes);

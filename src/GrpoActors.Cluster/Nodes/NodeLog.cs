@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 
-namespace GrpoActors.Cluster.Commands;
+namespace GrpoActors.Cluster.Nodes;
 
 /// <summary>One line an entry, on stderr; Akka's own below a warning only where the configuration asks for them.</summary>
 internal static class NodeLog

@@ -1,16 +1,18 @@
 using System.Collections;
 using System.CommandLine;
 using GrpoActors.Actors;
+using GrpoActors.Actors.Runs;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Core.Plans;
+using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Reports;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
 
-namespace GrpoActors.Cluster.Commands;
+namespace GrpoActors.Cli.Commands;
 
-/// <summary><c>grpo-cluster run</c>.</summary>
-internal static class RunCommand
+/// <summary><c>grpo node</c>.</summary>
+internal static class NodeCommand
 {
     private const string Description = """
         Starts one node of a cluster that trains a run file, or goes on where the run's journal ends.
@@ -19,15 +21,15 @@ internal static class RunCommand
         trainer (holds the weights that learn), generator (samples), scorer (rewards). Nodes may come and go while the run goes on.
 
         Examples:
-          grpo-cluster run recipes/arithmetic.json
+          grpo node recipes/arithmetic.json
               one process with all roles
-          grpo-cluster run recipes/arithmetic.json --name g2 --roles generator --port 0 --http-port 0 --seed 127.0.0.1:4053
+          grpo node recipes/arithmetic.json --name g2 --roles generator --port 0 --http-port 0 --seed 127.0.0.1:4053
               one more generator for a cluster whose first node is at 127.0.0.1:4053
         """;
 
-    public static Command Build(CancellationToken stop)
+    public static Command Build(Signals signals)
     {
-        var command = new Command("run", Description.ReplaceLineEndings("\n"));
+        var command = new Command("node", Description.ReplaceLineEndings("\n"));
         var file = new Argument<string>("RUNFILE") { Description = "A run file, such as recipes/arithmetic.json; the same on every node." };
         var name = new Option<string?>("--name") { Description = "Of the node, unique in the cluster; by default its address.", HelpName = "NODE" };
         var roles = new Option<string?>("--roles") { Description = "What the node does: coordinator,trainer,generator,scorer (default: all).", HelpName = "ROLES" };
@@ -40,10 +42,11 @@ internal static class RunCommand
         var config = new Option<string?>("--config") { Description = "HOCON file laid over the defaults (hocon/reference.conf states them all).", HelpName = "FILE" };
         var set = new Option<string[]>("--set") { Description = "Set one setting of the run file; may be repeated.", HelpName = "KEY=VALUE", DefaultValueFactory = _ => [] };
         var stay = new Option<bool>("--stay") { Description = "Go on serving /status and /metrics when the run is over." };
+        var fresh = new Option<bool>("--fresh") { Description = "Set the files of an earlier run of this name aside, on the coordinator also its journal, and begin anew." };
         var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
         var json = new Option<bool>("--json") { Description = "On the coordinator: end with the result as one JSON object on stdout." };
         command.Add(file);
-        foreach (Option option in new Option[] { name, roles, host, advertised, port, httpPort, seed, folder, config, set, stay, acceptLostTail, json })
+        foreach (Option option in new Option[] { name, roles, host, advertised, port, httpPort, seed, folder, config, set, stay, fresh, acceptLostTail, json })
         {
             command.Add(option);
         }
@@ -52,8 +55,8 @@ internal static class RunCommand
         {
             NodeOptions options = NodeOptions.Of(new NodeOptions.Written(
                 parsed.GetRequiredValue(file), parsed.GetValue(name), parsed.GetValue(roles), parsed.GetValue(host), parsed.GetValue(advertised), parsed.GetValue(port), parsed.GetValue(httpPort),
-                parsed.GetValue(seed) ?? [], parsed.GetValue(folder), parsed.GetValue(config), Assignments(parsed.GetValue(set) ?? []), parsed.GetValue(stay), parsed.GetValue(acceptLostTail)));
-            return await Run(options, parsed.InvocationConfiguration.Output, parsed.GetValue(json), stop);
+                parsed.GetValue(seed) ?? [], parsed.GetValue(folder), parsed.GetValue(config), Assignments(parsed.GetValue(set) ?? []), parsed.GetValue(stay), parsed.GetValue(fresh), parsed.GetValue(acceptLostTail)));
+            return await Run(options, parsed.InvocationConfiguration.Output, parsed.GetValue(json), signals.Stop);
         });
         return command;
     }
@@ -64,6 +67,7 @@ internal static class RunCommand
         ILogger log = logs.CreateLogger(options.Name);
         var settings = new GrpoRunSettings
         {
+            CrashPoints = CrashPoints.Parse(Environment.GetEnvironmentVariable(CrashPoints.Variable)),
             Environment = [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(entry => KeyValuePair.Create((string)entry.Key, (string?)entry.Value ?? ""))],
         };
         var pace = new RecentPace();
@@ -79,7 +83,8 @@ internal static class RunCommand
 
                 return result.End is Core.Runs.RunEnd.Completed ? ExitCodes.Done : ExitCodes.Failure;
             case RunOutcome.Failed failed:
-                throw new RunFailedException(failed.Reason);
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed.Failure);
+                return ExitCodes.Failure;
             case null:
                 stop.ThrowIfCancellationRequested();
                 return ExitCodes.Failure;
