@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Core;
 using GrpoActors.Engine;
@@ -21,7 +22,7 @@ public sealed class ContentStoreTests
         Assert.NotNull(shelf.TryGet(third.Sha256));
         Assert.Equal(8, shelf.ContentsBytes);
         Assert.Equal(
-            "A content of 11 bytes is larger than the shelf (grpo.bulk.contents-bytes-max = 10).",
+            "A content of 11 bytes is larger than the store (grpo.bulk.contents-bytes-max = 10).",
             Assert.Throws<BulkException>(() => shelf.Put(new byte[11])).Message);
     }
 
