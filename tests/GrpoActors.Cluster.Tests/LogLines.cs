@@ -5,7 +5,10 @@ namespace GrpoActors.Cluster.Tests;
 /// <summary>Keeps what is logged.</summary>
 internal sealed class LogLines : ILoggerFactory, ILogger
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
     private readonly List<string> lines = [];
+    private TaskCompletionSource logged = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>From warnings on.</summary>
     public IReadOnlyList<string> Warnings
@@ -16,6 +19,21 @@ internal sealed class LogLines : ILoggerFactory, ILogger
             {
                 return [.. lines];
             }
+        }
+    }
+
+    /// <summary>Waits for a warning or an error that contains this.</summary>
+    public async Task<string> Line(string containing)
+    {
+        while (true)
+        {
+            Task next = Volatile.Read(ref logged).Task;
+            if (Warnings.FirstOrDefault(line => line.Contains(containing, StringComparison.Ordinal)) is { } found)
+            {
+                return found;
+            }
+
+            await next.WaitAsync(Patience);
         }
     }
 
@@ -36,8 +54,10 @@ internal sealed class LogLines : ILoggerFactory, ILogger
         {
             lock (lines)
             {
-                lines.Add(formatter(state, exception));
+                lines.Add(exception is null ? formatter(state, exception) : $"{formatter(state, exception)}\n{exception}");
             }
+
+            Interlocked.Exchange(ref logged, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
     }
 

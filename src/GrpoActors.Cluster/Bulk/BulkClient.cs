@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using GrpoActors.Cluster.Security;
@@ -22,12 +23,6 @@ internal sealed record BulkClientOptions(int TriesMax = 6, long ContentBytesMax 
 
     /// <summary>How long a node may say that it is busy.</summary>
     public TimeSpan BusyMax { get; init; } = TimeSpan.FromMinutes(10);
-
-    /// <summary>Who may have signed the other nodes' certificates; null: whoever the machine trusts.</summary>
-    public X509Certificate2Collection? Authorities { get; init; }
-
-    /// <summary>Whether a certificate must also name the host that was called.</summary>
-    public bool CheckHostName { get; init; } = true;
 }
 
 /// <summary>Brings bytes from other nodes and checks their hash. Thread-safe; one a process.</summary>
@@ -45,20 +40,18 @@ internal sealed class BulkClient : IDisposable
 
     private readonly BulkClientOptions options;
     private readonly NodeShelf? own;
-    private readonly RequestSignature? signature;
     private readonly TimeProvider time;
     private readonly HttpClient http;
 
     /// <param name="own">This process's shelf: what lies there is not asked for elsewhere.</param>
-    public BulkClient(BulkClientOptions options, JoinSecret? secret, NodeShelf? own, TimeProvider time)
+    public BulkClient(BulkClientOptions options, NodeSecurity security, NodeShelf? own, TimeProvider time)
     {
         this.options = options;
         this.own = own;
         this.time = time;
-        signature = secret is null ? null : new RequestSignature(secret, time);
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = options.SilenceMax };
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-            NodeCertificates.Trusted(certificate as X509Certificate2, chain, errors, options.Authorities, options.CheckHostName);
+        handler.SslOptions.ClientCertificateContext = security.CertificateContext;
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, chain, errors) => security.Refusal(shown as X509Certificate2, chain, errors) is null;
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
@@ -199,6 +192,10 @@ internal sealed class BulkClient : IDisposable
         {
             return new Outcome.Broken($"nothing came for {options.SilenceMax.TotalSeconds} s", e);
         }
+        catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
+        {
+            throw new BulkException($"{progress.At} is refused: its node has another join secret, or a certificate of another authority or for another host.", e);
+        }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             return new Outcome.Broken($"of this: {e.Message.TrimEnd('.')}", e);
@@ -208,7 +205,6 @@ internal sealed class BulkClient : IDisposable
     private HttpRequestMessage Request(Progress progress)
     {
         var request = new HttpRequestMessage(HttpMethod.Get, progress.At);
-        request.Headers.Authorization = signature?.Sign("GET", progress.At.AbsolutePath);
         if (progress.Done > 0)
         {
             request.Headers.Range = new RangeHeaderValue(progress.Done, null);
@@ -235,8 +231,8 @@ internal sealed class BulkClient : IDisposable
                 break;
             case HttpStatusCode.NotFound:
                 throw new BulkException($"{progress.At} is not, or no longer, on offer.");
-            case HttpStatusCode.Unauthorized:
-                throw new BulkException($"{progress.At} refuses this node: its join secret is another one, or the two clocks differ.");
+            case HttpStatusCode.Forbidden:
+                throw new BulkException($"{progress.At} refuses this node: it has another join secret, or believes other authorities.");
             default:
                 throw new BulkException($"{progress.At} answered {(int)response.StatusCode} to a request for its bytes from {progress.Done} on.");
         }

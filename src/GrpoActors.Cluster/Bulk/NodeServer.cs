@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using GrpoActors.Cluster.Operations;
 using GrpoActors.Cluster.Security;
@@ -10,6 +11,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -25,9 +27,6 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
     /// <summary>How other nodes call this machine; null: as <see cref="Host"/>.</summary>
     public string? AdvertisedHost { get; init; }
 
-    /// <summary>With its private key: the server speaks https alone. Null: http.</summary>
-    public X509Certificate2? Certificate { get; init; }
-
     /// <summary>Weights and checkpoint files sent at once; whoever asks for more is told to come again.</summary>
     public int BulkDownloadsMax { get; init; } = 4;
 
@@ -42,10 +41,12 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
 /// <summary>The one HTTP server of a process: what is on its shelf, and what it tells whoever operates it.</summary>
 /// <remarks>
 /// <code>
-/// /contents/{sha256}   /weights/{version}   /checkpoints/{step-000200}/{file}     bytes, by range too; with the join secret's signature
-/// /status                                                                         the same, or from this machine alone
-/// /healthz/live   /healthz/ready   /metrics                                       anyone
+/// /healthz/live   /healthz/ready   /metrics   /status                             anyone: probes and Prometheus have no certificate to show
+/// /contents/{sha256}   /weights/{version}   /checkpoints/{step-000200}/{file}     bytes, by range too; for nodes of this cluster
+/// whatever is not read                                                            for nodes of this cluster
 /// </code>
+/// With TLS a client is asked for a certificate and need not have one; a node of this cluster is who shows one that <see cref="NodeSecurity"/> believes. Without TLS, on the loopback
+/// interface alone, everyone is.
 /// </remarks>
 internal sealed class NodeServer : IAsyncDisposable
 {
@@ -55,25 +56,26 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private readonly NodeServerOptions options;
     private readonly NodeShelf shelf;
-    private readonly RequestSignature? signature;
+    private readonly bool tls;
     private readonly string advertisedHost;
     private readonly ILogger log;
     private readonly SemaphoreSlim bulkDownloads, contentDownloads;
-    private readonly OncePerAddress refusals = new();
+    private readonly LogDeduplicator refusals;
     private readonly WebApplication app;
     private long bytesServed, toldToComeAgain;
 
-    private NodeServer(NodeServerOptions options, NodeShelf shelf, JoinSecret? secret, ILoggerFactory logs)
+    private NodeServer(NodeServerOptions options, NodeShelf shelf, NodeSecurity security, ILoggerFactory logs)
     {
-        Binding.RequireSecret(options.Host, secret);
+        Binding.RequireTls(options.Host, security);
         this.options = options;
         this.shelf = shelf;
         advertisedHost = AdvertisedBy(options);
-        signature = secret is null ? null : new RequestSignature(secret, options.Time);
+        tls = security.Certificate is not null;
+        refusals = new LogDeduplicator(options.Time);
         log = logs.CreateLogger<NodeServer>();
         bulkDownloads = new SemaphoreSlim(options.BulkDownloadsMax);
         contentDownloads = new SemaphoreSlim(options.ContentDownloadsMax);
-        app = Build(AddressOf(options.Host), options.Port, options.Certificate);
+        app = Build(AddressOf(options.Host), options.Port, security);
         app.Run(Answer);
     }
 
@@ -83,14 +85,14 @@ internal sealed class NodeServer : IAsyncDisposable
     /// <summary>Of answers that were sent whole.</summary>
     public long BytesServed => Interlocked.Read(ref bytesServed);
 
-    /// <summary>Requests without a good signature.</summary>
-    public long Refused => refusals.Refused;
+    /// <summary>Requests from whoever is no node of this cluster.</summary>
+    public long Refused => refusals.Total;
 
-    /// <exception cref="SecurityMistakeException">Open to other machines without a join secret, or a host that is no address.</exception>
+    /// <exception cref="SecurityMistakeException">Open to other machines and plain, or a host that is no address.</exception>
     /// <exception cref="IOException">The port is taken.</exception>
-    public static async Task<NodeServer> StartAsync(NodeServerOptions options, NodeShelf shelf, JoinSecret? secret, ILoggerFactory logs)
+    public static async Task<NodeServer> StartAsync(NodeServerOptions options, NodeShelf shelf, NodeSecurity security, ILoggerFactory logs)
     {
-        var server = new NodeServer(options, shelf, secret, logs);
+        var server = new NodeServer(options, shelf, security, logs);
         try
         {
             await server.app.StartAsync();
@@ -102,12 +104,7 @@ internal sealed class NodeServer : IAsyncDisposable
         }
 
         string bound = server.app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        shelf.Address = new UriBuilder(options.Certificate is null ? "http" : "https", server.advertisedHost, new Uri(bound).Port).Uri;
-        if (Binding.Warning(options.Host, options.Certificate is not null) is { } warning)
-        {
-            server.log.LogWarning("{Warning}", warning);
-        }
-
+        shelf.Address = new UriBuilder(server.tls ? "https" : "http", server.advertisedHost, new Uri(bound).Port).Uri;
         return server;
     }
 
@@ -126,7 +123,7 @@ internal sealed class NodeServer : IAsyncDisposable
         contentDownloads.Dispose();
     }
 
-    private static WebApplication Build(IPAddress address, int port, X509Certificate2? certificate)
+    private static WebApplication Build(IPAddress address, int port, NodeSecurity security)
     {
         // Empty: no settings from the environment or from files, no log of its own, no hands on the process's signals.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -139,14 +136,26 @@ internal sealed class NodeServer : IAsyncDisposable
             kestrel.Listen(address, port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                if (certificate is not null)
+                if (security.CertificateContext is { } certificate)
                 {
-                    listen.UseHttps(certificate);
+                    listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = connecting => ValueTask.FromResult(Tls(connecting, certificate, security)) });
                 }
             });
         });
         return builder.Build();
     }
+
+    /// <summary>Asks the client for its certificate, keeps what is to be said of it with the connection, and goes on whatever that is.</summary>
+    private static SslServerAuthenticationOptions Tls(TlsHandshakeCallbackContext connecting, SslStreamCertificateContext certificate, NodeSecurity security) => new()
+    {
+        ServerCertificateContext = certificate,
+        ClientCertificateRequired = true,
+        RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
+        {
+            connecting.Connection.Features.Set(new Peer(security.Refusal(shown as X509Certificate2, chain, errors)));
+            return true;
+        },
+    };
 
     private static IPAddress AddressOf(string host) => host == "localhost" ? IPAddress.Loopback
         : IPAddress.TryParse(host, out IPAddress? address) ? address
@@ -162,21 +171,24 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private Task Answer(HttpContext context)
     {
-        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
-        {
-            context.Response.Headers.Allow = "GET, HEAD";
-            return Say(context, StatusCodes.Status405MethodNotAllowed, "Everything here is read.");
-        }
-
+        bool reads = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
         string path = PathOf(context);
-        return path switch
+        return (reads, path) switch
         {
-            "/healthz/live" => Say(context, StatusCodes.Status200OK, "live"),
-            "/healthz/ready" => Ready(context),
-            "/metrics" => Metrics(context),
-            "/status" => Permitted(context, openHere: Binding.IsLoopback(options.Host)) ? Results.Json(options.Reports.Status()).ExecuteAsync(context) : Refuse(context),
-            _ => Permitted(context, openHere: false) ? Bulk(context, BulkPath.Of(path)) : Refuse(context),
+            (true, "/healthz/live") => Say(context, StatusCodes.Status200OK, "live"),
+            (true, "/healthz/ready") => Ready(context),
+            (true, "/metrics") => Metrics(context),
+            (true, "/status") => Results.Json(options.Reports.Status()).ExecuteAsync(context),
+            _ when !IsNode(context) => Say(context, StatusCodes.Status403Forbidden, "This is for nodes of the cluster: show a certificate that they believe."),
+            (true, _) => Bulk(context, BulkPath.Of(path)),
+            (false, _) => ReadOnly(context),
         };
+    }
+
+    private static Task ReadOnly(HttpContext context)
+    {
+        context.Response.Headers.Allow = "GET, HEAD";
+        return Say(context, StatusCodes.Status405MethodNotAllowed, "Everything here is read.");
     }
 
     private Task Ready(HttpContext context)
@@ -192,33 +204,23 @@ internal sealed class NodeServer : IAsyncDisposable
             ("grpo.bulk.served.bytes.total", "Bytes of weights, contents and checkpoints sent to other nodes.", BytesServed),
             ("grpo.bulk.busy.total", "Downloads that were told to come again.", Interlocked.Read(ref toldToComeAgain)),
             ("grpo.bulk.contents.bytes", "Contents on the shelf.", shelf.ContentsBytes),
-            ("grpo.bulk.refused.total", "Requests without a good signature.", Refused),
+            ("grpo.bulk.refused.total", "Requests from whoever is no node of this cluster.", Refused),
         ];
         return Results.Text(MetricsText.Write(options.Reports.Numbers().Concat(own).Concat(ProcessNumbers.Now())), MetricsText.ContentType).ExecuteAsync(context);
     }
 
-    private bool Permitted(HttpContext context, bool openHere)
+    private bool IsNode(HttpContext context)
     {
-        if (signature is null || openHere)
-        {
-            return true;
-        }
-
-        string? refusal = signature.Refusal(context.Request.Method, PathOf(context), context.Request.Headers.Authorization);
+        // A connection of whose handshake nothing is known is none of a node.
+        string? refusal = tls ? (context.Features.Get<Peer>() ?? Peer.Unknown).Refusal : null;
         IPAddress? address = context.Connection.RemoteIpAddress;
         string remote = (address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address)?.ToString() ?? "an unknown address";
-        if (refusal is not null && refusals.First(remote))
+        if (refusal is not null && refusals.IsFirst(remote))
         {
-            log.LogWarning("A request from {Remote} was refused: {Refusal}. More of them are counted, not logged.", remote, refusal);
+            log.LogWarning("A request from {Remote} was refused: {Refusal}. More of them in the next ten minutes are counted, not logged.", remote, refusal);
         }
 
         return refusal is null;
-    }
-
-    private static Task Refuse(HttpContext context)
-    {
-        context.Response.Headers.WWWAuthenticate = RequestSignature.Scheme;
-        return Say(context, StatusCodes.Status401Unauthorized, "This needs the cluster's join secret.");
     }
 
     private async Task Bulk(HttpContext context, BulkPath? path)
@@ -277,12 +279,19 @@ internal sealed class NodeServer : IAsyncDisposable
         }
     }
 
-    /// <summary>As it was sent: nothing is unescaped or resolved, so what is signed and what is looked for are the same characters.</summary>
+    /// <summary>As it was sent: nothing is unescaped or resolved, so no two spellings name one thing.</summary>
     private static string PathOf(HttpContext context) => context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.Split('?', 2)[0];
 
     private static EntityTagHeaderValue TagOf(string tag) => new(new StringSegment($"\"{tag}\""));
 
     private static Task Say(HttpContext context, int status, string sentence) => Results.Text(sentence + "\n", statusCode: status).ExecuteAsync(context);
+
+    /// <summary>Who is at the other end of a connection.</summary>
+    /// <param name="Refusal">Null: a node of this cluster.</param>
+    private sealed record Peer(string? Refusal)
+    {
+        public static Peer Unknown { get; } = new("it shows no certificate");
+    }
 
     /// <summary>The process starts and stops the server, and its signals are its own.</summary>
     private sealed class NoLifetime : IHostLifetime

@@ -3,7 +3,6 @@ using Akka.Actor.Setup;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Hosting;
-using Akka.Remote.Transport.DotNetty;
 using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
@@ -53,7 +52,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.report) = (options, plan, setup, folder, security, server, report);
         timing = Timing.Of(options.Config);
-        bulk = new BulkClient(new BulkClientOptions { Authorities = security.Authorities, CheckHostName = security.CheckHostName }, security.Secret, shelf, TimeProvider.System);
+        bulk = new BulkClient(new BulkClientOptions(), security, shelf, TimeProvider.System);
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
         ICheckpointStore? checkpoints = folder is null ? null : new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints);
@@ -76,7 +75,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         try
         {
             NodeSecurity security = NodeSecurity.Read(options.Config, Environment.GetEnvironmentVariable);
-            Binding.RequireSecret(options.Host, security.Secret);
+            Binding.RequireTls(options.Host, security);
             if (options.Has(NodeRoles.Trainer))
             {
                 folder = RunFolder.Open(NodeFolderOf(options, setup));
@@ -87,7 +86,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
             ClusterNode? node = null;
             var reports = new NodeReports(() => node?.Ready() ?? new ReadyReport(false, "the node is starting"), run.Numbers, () => node?.Status() ?? new { });
-            NodeServer server = await NodeServer.StartAsync(Server(options, security, reports), shelf, security.Secret, logs);
+            NodeServer server = await NodeServer.StartAsync(Server(options, reports), shelf, security, logs);
             return node = new ClusterNode(options, plan, setup, folder, security, shelf, server, run, report, logs);
         }
         catch
@@ -103,11 +102,6 @@ internal sealed class ClusterNode : IAsyncDisposable
     public async Task<RunOutcome?> RunAsync(CancellationToken stop)
     {
         ILogger log = services.Logs.CreateLogger(options.Name);
-        if (Binding.Warning(options.Host, security.Certificate is not null) is { } warning)
-        {
-            log.LogWarning("{Warning}", warning);
-        }
-
         while (true)
         {
             using IHost host = Host();
@@ -182,12 +176,11 @@ internal sealed class ClusterNode : IAsyncDisposable
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
-                loggers.AddLoggerFactory(new OncePerSentence(services.Logs));
+                loggers.AddLoggerFactory(new DeduplicatingLogger(services.Logs, TimeProvider.System));
             })
             .AddHocon(config, HoconAddMode.Replace)
             .AddStartup((system, _) => Start(system));
-            ActorSystemSetup setups = SecurityHocon.Setup(security);
-            foreach (Setup part in new[] { setups.Get<JoinSecretSetup>().Value, (Setup?)setups.Get<DotNettySslSetup>().Value }.OfType<Setup>())
+            foreach (Setup part in SecurityHocon.Setups(security))
             {
                 akka.AddSetup(part);
             }
@@ -195,10 +188,9 @@ internal sealed class ClusterNode : IAsyncDisposable
         return builder.Build();
     }
 
-    private static NodeServerOptions Server(NodeOptions options, NodeSecurity security, NodeReports reports) => new(options.Host, options.HttpPort)
+    private static NodeServerOptions Server(NodeOptions options, NodeReports reports) => new(options.Host, options.HttpPort)
     {
         AdvertisedHost = options.AdvertisedHost,
-        Certificate = security.Certificate,
         BulkDownloadsMax = options.Config.GetInt("grpo.bulk.downloads-max"),
         ContentDownloadsMax = options.Config.GetInt("grpo.bulk.content-downloads-max"),
         Reports = reports,

@@ -8,18 +8,13 @@ internal static class Binding
     /// <summary>Whether only processes of this machine can reach what is bound to this host.</summary>
     public static bool IsLoopback(string host) => host == "localhost" || (IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address));
 
-    /// <exception cref="SecurityMistakeException">Open to other machines and without a secret.</exception>
-    public static void RequireSecret(string host, JoinSecret? secret)
+    /// <exception cref="SecurityMistakeException">Open to other machines, and plain.</exception>
+    public static void RequireTls(string host, NodeSecurity security)
     {
-        if (secret is null && !IsLoopback(host))
+        if (security.Certificate is null && !IsLoopback(host))
         {
             throw new SecurityMistakeException(
                 $"The node is bound to {host}, where other machines reach it, without a join secret: set grpo.security.secret-file or {JoinSecret.Variable}, or bind to 127.0.0.1.");
         }
     }
-
-    /// <summary>What is worth a warning in the log; null where nothing is.</summary>
-    public static string? Warning(string host, bool tls) => tls || IsLoopback(host)
-        ? null
-        : $"The node is bound to {host} without TLS: what it sends can be read on the way. Set grpo.security.certificate.";
 }

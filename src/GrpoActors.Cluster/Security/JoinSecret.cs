@@ -6,8 +6,10 @@ namespace GrpoActors.Cluster.Security;
 /// <summary>A mistake in how the nodes are to trust each other. The message is one sentence with the way out.</summary>
 internal sealed class SecurityMistakeException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>The secret that every node of a cluster shares. Whoever cannot prove that they have it gets nothing and is believed nothing.</summary>
-/// <remarks>It never leaves the process: each use has a key of its own, derived from it.</remarks>
+/// <summary>The secret that every node of a cluster shares; <see cref="SecretCertificate"/> is made from it.</summary>
+/// <remarks>
+/// It never leaves the process. The public key that is derived from it does, so guesses can be tried against that key off line: the secret must be random, not a password.
+/// </remarks>
 internal sealed class JoinSecret
 {
     public const string Variable = "GRPO_CLUSTER_SECRET";
@@ -21,9 +23,12 @@ internal sealed class JoinSecret
     /// <param name="source">Where the secret stands, for the message.</param>
     public static JoinSecret Of(ReadOnlySpan<byte> secret, string source) => secret.Length >= BytesMin
         ? new JoinSecret(secret.ToArray())
-        : throw new SecurityMistakeException($"The join secret in {source} has {secret.Length} bytes, and fewer than {BytesMin} can be guessed: make one with 'openssl rand -base64 32'.");
+        : throw new SecurityMistakeException(
+            $"The join secret in {source} has {secret.Length} bytes, and fewer than {BytesMin} can be guessed: make one with 'openssl rand -base64 32'.");
 
-    /// <summary>From the file, or else from the environment variable <see cref="Variable"/>; null where neither is given. White space at the end is no part of it.</summary>
+    /// <summary>
+    /// From the file, or else from the environment variable <see cref="Variable"/>; null where neither is given. White space at the end is no part of it.
+    /// </summary>
     /// <exception cref="SecurityMistakeException">The file cannot be read, or the secret is too short.</exception>
     public static JoinSecret? Read(string? file, Func<string, string?> environment)
     {
@@ -42,6 +47,6 @@ internal sealed class JoinSecret
         return environment(Variable) is { Length: > 0 } text ? Of(Encoding.UTF8.GetBytes(text.TrimEnd()), $"the environment variable {Variable}") : null;
     }
 
-    /// <summary>A key for one purpose: HMAC-SHA256(secret, purpose). Keys of two purposes say nothing about each other.</summary>
-    public byte[] KeyFor(string purpose) => HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(purpose));
+    /// <summary>HKDF-SHA256 (RFC 5869) without salt; outputs for two purposes say nothing about each other.</summary>
+    public byte[] Derive(string purpose, int bytes) => HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, bytes, salt: null, Encoding.UTF8.GetBytes(purpose));
 }

@@ -1,10 +1,9 @@
-using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
 namespace GrpoActors.Cluster.Security;
 
-/// <summary>The user's certificates: this node's own, and who is believed about the others.</summary>
+/// <summary>The user's own certificates, as files.</summary>
 internal static class NodeCertificates
 {
     /// <param name="path">PKCS #12 with the private key.</param>
@@ -25,11 +24,6 @@ internal static class NodeCertificates
         }
     }
 
-    /// <exception cref="SecurityMistakeException">The variable is named and not set.</exception>
-    public static string Password(string? variable, Func<string, string?> environment) => string.IsNullOrEmpty(variable)
-        ? ""
-        : environment(variable) ?? throw new SecurityMistakeException($"The environment variable {variable} (grpo.security.certificate-password-env) is not set.");
-
     /// <param name="path">PEM, one certificate or several.</param>
     /// <exception cref="SecurityMistakeException">It cannot be read, or holds none.</exception>
     public static X509Certificate2Collection LoadAuthorities(string path)
@@ -46,29 +40,24 @@ internal static class NodeCertificates
         }
     }
 
-    /// <summary>Whether a node's certificate is believed.</summary>
-    /// <param name="authorities">Null: those that the machine trusts.</param>
-    public static bool Trusted(X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors, X509Certificate2Collection? authorities, bool checkHostName)
+    /// <summary>Whether one of the authorities has signed the certificate, directly or through others that the peer sent along.</summary>
+    public static bool IsSignedBy(X509Certificate2Collection authorities, X509Certificate2 certificate, X509Chain? sent)
     {
-        if (certificate is null || (checkHostName && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)))
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        // A stranger's certificate names an address of the stranger's choice.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        foreach (X509ChainElement element in sent?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
         {
-            return false;
+            chain.ChainPolicy.ExtraStore.Add(element.Certificate);
         }
 
-        if (authorities is null)
-        {
-            return !errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors);
-        }
-
-        using var own = new X509Chain();
-        own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        own.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        foreach (X509ChainElement sent in chain?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
-        {
-            own.ChainPolicy.ExtraStore.Add(sent.Certificate);
-        }
-
-        return own.Build(certificate);
+        return chain.Build(certificate);
     }
+
+    private static string Password(string? variable, Func<string, string?> environment) => string.IsNullOrEmpty(variable)
+        ? ""
+        : environment(variable) ?? throw new SecurityMistakeException($"The environment variable {variable} (grpo.security.certificate-password-env) is not set.");
 }

@@ -1,4 +1,5 @@
 using GrpoActors.Cluster.Bulk;
+using GrpoActors.Cluster.Security;
 using GrpoActors.Core;
 using Xunit;
 
@@ -79,7 +80,7 @@ public sealed class BulkClientTests
 
     [Theory]
     [InlineData("404 Not Found", 0, "is not, or no longer, on offer.")]
-    [InlineData("401 Unauthorized", 0, "refuses this node: its join secret is another one, or the two clocks differ.")]
+    [InlineData("403 Forbidden", 0, "refuses this node: it has another join secret, or believes other authorities.")]
     [InlineData("302 Found", 0, "answered 302 to a request for its bytes from 0 on.")]
     [InlineData("206 Partial Content", 10, "answered 206 to a request for its bytes from 0 on.")]
     [InlineData("200 OK", 1001, "sends 1001 bytes where 1000 of 1000 were left.")]
@@ -106,7 +107,7 @@ public sealed class BulkClientTests
         await using var server = new ScriptedServer(ScriptedServer.Answer("206 Partial Content", Thing[400..], "Content-Length: 600", "Content-Range: bytes 400-999/1000"));
         using var file = new MemoryStream();
         file.Write(Thing.AsSpan(0, 400));
-        using var client = new BulkClient(new BulkClientOptions(), secret: null, own: null, time);
+        using var client = new BulkClient(new BulkClientOptions(), NodeSecurity.None, own: null, time);
         await client.DownloadAsync(server.Address, Digest.Of(Thing), Thing.Length, file, resume: true, default);
         Assert.Equal(Thing, file.ToArray());
     }
@@ -115,14 +116,14 @@ public sealed class BulkClientTests
     public async Task What_lies_on_the_own_shelf_is_not_asked_for_elsewhere()
     {
         var shelf = new NodeShelf(new NodeShelfOptions(), time) { Address = new Uri("http://127.0.0.1:1/") };
-        using var client = new BulkClient(new BulkClientOptions(TriesMax: 1), secret: null, shelf, time);
+        using var client = new BulkClient(new BulkClientOptions(TriesMax: 1), NodeSecurity.None, shelf, time);
         Assert.Same(Thing, await client.GetAsync(shelf.Put(Thing), default));
     }
 
     [Fact]
     public async Task A_node_that_is_not_there_is_named()
     {
-        using var client = new BulkClient(new BulkClientOptions(TriesMax: 2), secret: null, own: null, time);
+        using var client = new BulkClient(new BulkClientOptions(TriesMax: 2), NodeSecurity.None, own: null, time);
         BulkException failed = await Assert.ThrowsAsync<BulkException>(() => client.GetAsync(new ContentRef(new Uri("http://127.0.0.1:1/contents/x"), Digest.Of(Thing), 1000), default));
         Assert.StartsWith("http://127.0.0.1:1/contents/x could not be read: 2 tries in a row brought nothing, the last one because of this: ", failed.Message, StringComparison.Ordinal);
     }
@@ -130,13 +131,13 @@ public sealed class BulkClientTests
     [Fact]
     public async Task A_length_beyond_the_bound_is_not_asked_for()
     {
-        using var client = new BulkClient(new BulkClientOptions(ContentBytesMax: 999), secret: null, own: null, time);
+        using var client = new BulkClient(new BulkClientOptions(ContentBytesMax: 999), NodeSecurity.None, own: null, time);
         await Assert.ThrowsAsync<BulkException>(() => client.GetAsync(new ContentRef(new Uri("http://127.0.0.1:1/"), Digest.Of(Thing), 1000), default));
     }
 
     private async Task<byte[]> Get(ScriptedServer server, BulkClientOptions? options = null)
     {
-        using var client = new BulkClient(options ?? new BulkClientOptions(), secret: null, own: null, time);
+        using var client = new BulkClient(options ?? new BulkClientOptions(), NodeSecurity.None, own: null, time);
         return await client.GetAsync(new ContentRef(server.Address, Digest.Of(Thing), Thing.Length), default);
     }
 }

@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
+using GrpoActors.Cluster.Tests.Security;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using Xunit;
@@ -12,18 +14,18 @@ namespace GrpoActors.Cluster.Tests.Bulk;
 
 public sealed class NodeServerTests : IAsyncLifetime
 {
-    private static readonly JoinSecret Secret = JoinSecret.Of("sixteen bytes, no less"u8, "a test");
+    private static readonly NodeSecurity Ours = Peers.Sharing("sixteen bytes, no less"), Theirs = Peers.Sharing("another one of sixteen bytes");
 
     private readonly PassingTime time = new(TimeSpan.Zero);
     private readonly LogLines logs = new();
     private readonly NodeShelf shelf;
-    private readonly HttpClient http = new();
+    private readonly HttpClient http = Peers.Http(Ours);
     private readonly string folder = Directory.CreateTempSubdirectory("grpo-shelf-").FullName;
     private NodeServer server = null!;
 
     public NodeServerTests() => shelf = new NodeShelf(new NodeShelfOptions(), time);
 
-    public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1000, Time = time }, shelf, Secret, logs);
+    public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1000, Time = time }, shelf, Ours, logs);
 
     public async Task DisposeAsync()
     {
@@ -84,7 +86,7 @@ public sealed class NodeServerTests : IAsyncLifetime
     public async Task A_download_too_many_is_told_to_come_again_and_served_when_there_is_room()
     {
         await server.DisposeAsync();
-        server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1, Time = time }, shelf, Secret, logs);
+        server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1, Time = time }, shelf, Ours, logs);
         shelf.Offer(TinyWeights.Large(1));
         HttpResponseMessage held = await Get("weights/1");
         using HttpResponseMessage busy = await Get("weights/1");
@@ -94,7 +96,7 @@ public sealed class NodeServerTests : IAsyncLifetime
         await held.Content.CopyToAsync(Stream.Null);
         held.Dispose();
         // Its place is free a moment after its last byte; until then the client is told to come again.
-        using var client = new BulkClient(new BulkClientOptions(), Secret, own: null, new PassingTime(TimeSpan.FromSeconds(1)));
+        using var client = new BulkClient(new BulkClientOptions(), Ours, own: null, new PassingTime(TimeSpan.FromSeconds(1)));
         WeightsRef reference = shelf.Offered().Single();
         await client.DownloadAsync(reference.At, reference.Sha256, reference.LengthBytes, new MemoryStream(), resume: false, default);
     }
@@ -145,27 +147,67 @@ public sealed class NodeServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_request_without_a_good_authorization_gets_nothing_and_is_logged_once()
+    public async Task Only_a_node_s_certificate_opens_contents_weights_checkpoints_and_whatever_is_not_read()
     {
         shelf.Offer(TinyWeights.Of(TinyWeights.Spec(), 1));
-        shelf.OfferCheckpoints(folder);
-        string good = new RequestSignature(Secret, time).Sign("GET", "/weights/1").ToString();
-        string wrong = new RequestSignature(JoinSecret.Of("another one of sixteen bytes"u8, "a test"), time).Sign("GET", "/weights/1").ToString();
-        string elsewhere = new RequestSignature(Secret, time).Sign("GET", "/weights/2").ToString();
-        foreach (string? bad in (string?[])[null, "", "Grpo", "Grpo .", "Basic Zm9vOmJhcg==", wrong, elsewhere, good[..^1], good + "0", good.Replace('.', ','), "Grpo 99999999999999999999." + new string('0', 64)])
+        string content = shelf.Put([1, 2, 3]).At.AbsolutePath[1..];
+        using HttpClient without = Peers.Http(NodeSecurity.None), stranger = Peers.Http(Theirs);
+        foreach (HttpClient refused in (HttpClient[])[without, stranger])
         {
-            Assert.StartsWith("HTTP/1.1 401", await Raw("/weights/1", bad), StringComparison.Ordinal);
+            foreach (string path in (string[])[content, "weights/1", "checkpoints/step-000200/weights.safetensors", "no/such/thing", "healthz/live/"])
+            {
+                Assert.Equal(HttpStatusCode.Forbidden, await StatusOf(refused.GetAsync(new Uri(server.Address, path))));
+            }
+
+            Assert.Equal(HttpStatusCode.Forbidden, await StatusOf(refused.PostAsync(new Uri(server.Address, "status"), content: null)));
         }
 
-        Assert.StartsWith("HTTP/1.1 401", await Raw("/checkpoints/step-000200/weights.safetensors", null), StringComparison.Ordinal);
-        Assert.StartsWith("HTTP/1.1 401", await Raw("/no/such/thing", null), StringComparison.Ordinal);
-        Assert.StartsWith("HTTP/1.1 200", await Raw("/weights/1", good), StringComparison.Ordinal);
-        time.Advance(RequestSignature.Tolerance);
-        Assert.StartsWith("HTTP/1.1 200", await Raw("/weights/1", good), StringComparison.Ordinal);
-        time.Advance(TimeSpan.FromSeconds(1));
-        Assert.StartsWith("HTTP/1.1 401", await Raw("/weights/1", good), StringComparison.Ordinal);
-        Assert.Equal("A request from 127.0.0.1 was refused: it carries no authorization. More of them are counted, not logged.", Assert.Single(logs.Warnings));
-        Assert.Equal(14, server.Refused);
+        Assert.Equal(HttpStatusCode.OK, (await Get("weights/1")).StatusCode);
+        Assert.Equal(12, server.Refused);
+        Assert.Equal("A request from 127.0.0.1 was refused: it shows no certificate. More of them in the next ten minutes are counted, not logged.", Assert.Single(logs.Warnings));
+        time.Advance(TimeSpan.FromMinutes(10));
+        await StatusOf(stranger.GetAsync(new Uri(server.Address, "weights/1")));
+        Assert.StartsWith("A request from 127.0.0.1 was refused: its certificate is made from another join secret.", logs.Warnings[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Health_metrics_and_status_are_read_without_a_certificate_and_with_a_wrong_one()
+    {
+        using HttpClient without = Peers.Http(NodeSecurity.None), stranger = Peers.Http(Theirs);
+        foreach (string path in (string[])["healthz/live", "healthz/ready", "metrics", "status"])
+        {
+            foreach (HttpClient client in (HttpClient[])[without, stranger])
+            {
+                Assert.NotEqual(HttpStatusCode.Forbidden, await StatusOf(client.GetAsync(new Uri(server.Address, path))));
+            }
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await StatusOf(without.GetAsync(new Uri(server.Address, "healthz/live"))));
+        Assert.Equal(0, server.Refused);
+    }
+
+    [Fact]
+    public async Task Every_connection_of_a_node_is_believed_also_where_TLS_takes_up_an_earlier_session()
+    {
+        shelf.Offer(TinyWeights.Of(TinyWeights.Spec(), 1));
+        for (int i = 0; i < 5; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server.Address, "weights/1")) { Headers = { ConnectionClose = true } };
+            Assert.Equal(HttpStatusCode.OK, await StatusOf(http.SendAsync(request)));
+        }
+    }
+
+    [Fact]
+    public async Task What_is_no_TLS_is_hung_up_on()
+    {
+        shelf.Offer(TinyWeights.Of(TinyWeights.Spec(), 1));
+        using var connection = new TcpClient();
+        await connection.ConnectAsync(IPAddress.Loopback, server.Address.Port);
+        await connection.GetStream().WriteAsync("GET /weights/1 HTTP/1.1\r\nHost: here\r\n\r\n"u8.ToArray());
+        using var answer = new MemoryStream();
+        await connection.GetStream().CopyToAsync(answer).WaitAsync(TimeSpan.FromSeconds(60));
+        // At most an alert of TLS.
+        Assert.InRange(answer.Length, 0, 16);
     }
 
     [Fact]
@@ -175,24 +217,28 @@ public sealed class NodeServerTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.MethodNotAllowed, answer.StatusCode);
     }
 
+    private static async Task<HttpStatusCode> StatusOf(Task<HttpResponseMessage> asking)
+    {
+        using HttpResponseMessage answer = await asking;
+        return answer.StatusCode;
+    }
+
     private Task<HttpResponseMessage> Get(string path, RangeHeaderValue? range = null)
     {
         var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server.Address, path));
-        request.Headers.Authorization = new RequestSignature(Secret, time).Sign("GET", "/" + path);
         request.Headers.Range = range;
         return http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
     }
 
-    private Task<string> Raw(string path) => Raw(path, new RequestSignature(Secret, time).Sign("GET", path).ToString());
-
     /// <summary>As it stands: no client in between that would tidy the path up.</summary>
-    private async Task<string> Raw(string path, string? authorization)
+    private async Task<string> Raw(string path)
     {
         using var connection = new TcpClient();
         await connection.ConnectAsync(IPAddress.Loopback, server.Address.Port);
-        string header = authorization is null ? "" : $"Authorization: {authorization}\r\n";
-        await connection.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{header}\r\n"));
-        using var reader = new StreamReader(connection.GetStream(), Encoding.ASCII);
+        await using var tls = new SslStream(connection.GetStream());
+        await tls.AuthenticateAsClientAsync(Peers.Tls(Ours));
+        await tls.WriteAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"));
+        using var reader = new StreamReader(tls, Encoding.ASCII);
         return await reader.ReadToEndAsync();
     }
 }

@@ -1,4 +1,5 @@
 using GrpoActors.Cluster.Bulk;
+using GrpoActors.Cluster.Security;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Hub.Tests;
@@ -14,10 +15,10 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
 
     private readonly NodeShelf shelf = new(new NodeShelfOptions(), TimeProvider.System);
     private readonly WeightStore store = new();
-    private readonly BulkClient client = new(new BulkClientOptions(TriesMax: 2), secret: null, own: null, new PassingTime(TimeSpan.FromSeconds(10)));
+    private readonly BulkClient client = new(new BulkClientOptions(TriesMax: 2), NodeSecurity.None, own: null, new PassingTime(TimeSpan.FromSeconds(10)));
     private NodeServer server = null!;
 
-    public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, secret: null, NullLoggerFactory.Instance);
+    public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, NodeSecurity.None, NullLoggerFactory.Instance);
 
     public async Task DisposeAsync()
     {

@@ -3,6 +3,7 @@ using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
+using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -15,7 +16,7 @@ public sealed class GeneratorNodesActorTests : TestKit
 {
     private static readonly WorkerId First = new("g1"), Second = new("g2");
 
-    private readonly BulkClient bulk = new(new BulkClientOptions(), null, null, TimeProvider.System);
+    private readonly BulkClient bulk = new(new BulkClientOptions(), NodeSecurity.None, null, TimeProvider.System);
     private readonly IActorRef desk;
     private readonly TestProbe worker;
 

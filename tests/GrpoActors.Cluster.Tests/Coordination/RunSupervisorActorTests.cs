@@ -7,6 +7,7 @@ using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
 using GrpoActors.Cluster.Journal;
 using GrpoActors.Cluster.Nodes;
+using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Tests.Journal;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
@@ -26,7 +27,7 @@ public sealed class RunSupervisorActorTests : TestKit
     private readonly TemporaryFolder folder;
     private readonly RunSetup setup;
     private readonly RunStanding standing = new();
-    private readonly BulkClient bulk = new(new BulkClientOptions(), null, null, TimeProvider.System);
+    private readonly BulkClient bulk = new(new BulkClientOptions(), NodeSecurity.None, null, TimeProvider.System);
     private readonly TestProbe worker, begun;
     private readonly IActorRef supervisor;
     private long asked;

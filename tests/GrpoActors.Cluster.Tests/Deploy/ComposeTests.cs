@@ -83,13 +83,13 @@ public sealed partial class ComposeTests
     });
 
     [Fact]
-    public void A_health_check_asks_the_port_that_is_open()
+    public void A_health_check_knocks_at_the_port_that_is_open()
     {
         Akka.Configuration.Config reference = Akka.Configuration.ConfigurationFactory.ParseString(DeployFiles.Text("hocon/reference.conf"));
         foreach (string check in Nodes.Select(node => node.Value.At("healthcheck/test")!.ToString()).Append(DeployFiles.Text("deploy/Dockerfile")))
         {
             Assert.Contains($"/dev/tcp/127.0.0.1/{reference.GetInt("grpo.node.http-port")} ", check);
-            Assert.Contains("GET /healthz/live ", check);
+            Assert.Contains("echo 'no TLS' >&3 && cat <&3 ", check);
         }
     }
 

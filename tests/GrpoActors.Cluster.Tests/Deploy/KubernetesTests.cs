@@ -4,6 +4,7 @@ using Akka.Configuration;
 using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
+using GrpoActors.Cluster.Tests.Security;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using YamlDotNet.RepresentationModel;
@@ -59,13 +60,16 @@ public sealed class KubernetesTests
     [Fact]
     public async Task Probes_ask_for_paths_that_a_node_answers_to_anyone()
     {
-        JoinSecret secret = JoinSecret.Of("sixteen bytes, no less"u8, "a test");
-        await using NodeServer server = await NodeServer.StartAsync(new NodeServerOptions(), new NodeShelf(new NodeShelfOptions(), TimeProvider.System), secret, NullLoggerFactory.Instance);
-        using var http = new HttpClient { BaseAddress = server.Address };
+        var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
+        await using NodeServer server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, Peers.Sharing("sixteen bytes, no less"), NullLoggerFactory.Instance);
+        using HttpClient http = Peers.Http(NodeSecurity.None);
+        http.BaseAddress = server.Address;
+        Assert.All(Workloads.SelectMany(Probes), probe => Assert.Equal(server.Address.Scheme, probe.Say("httpGet/scheme").ToLowerInvariant()));
+        Assert.All(Workloads, workload => Assert.Equal(server.Address.Scheme, Annotation(workload, "prometheus.io/scheme")));
         string[] paths =
         [
-            .. Workloads.SelectMany(workload => new[] { "startupProbe", "livenessProbe", "readinessProbe" }.Select(probe => Container(workload).Say($"{probe}/httpGet/path"))),
-            .. Workloads.Select(workload => workload.Entries("spec/template/metadata/annotations").Single(annotation => annotation.Key == "prometheus.io/path").Value.ToString()),
+            .. Workloads.SelectMany(Probes).Select(probe => probe.Say("httpGet/path")),
+            .. Workloads.Select(workload => Annotation(workload, "prometheus.io/path")),
         ];
         foreach (string path in paths.Distinct(StringComparer.Ordinal))
         {
@@ -141,6 +145,11 @@ public sealed class KubernetesTests
     });
 
     private static YamlNode Container(YamlMappingNode workload) => workload.Items("spec/template/spec/containers").Single();
+
+    private static IEnumerable<YamlNode> Probes(YamlMappingNode workload) => new[] { "startupProbe", "livenessProbe", "readinessProbe" }.Select(probe => Container(workload).At(probe)!);
+
+    private static string Annotation(YamlMappingNode workload, string key) =>
+        workload.Entries("spec/template/metadata/annotations").Single(annotation => annotation.Key == key).Value.ToString();
 
     private static string[] Arguments(YamlMappingNode workload) => [.. Container(workload).Items("args").Select(argument => argument.ToString())];
 }

@@ -34,32 +34,33 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
         using TinyCluster.Keeper stranger = cluster.Stranger("x", "generator", "a secret that the others do not share");
         await HostileBytes(cluster.Port(0));
         await MessageOfAnotherVersion(cluster.Port(0));
-        await UnsignedRequests(cluster.HttpPort);
+        await StrangersRequests(cluster.HttpPort);
         await cluster.MoreSteps(10, finished);
         Assert.False(finished.IsCompleted, "The run was over before the intruders had been refused.");
-        await Until(() => Refusal().IsMatch(stranger.Log));
+        await Until(() => Failure().IsMatch(stranger.Log));
 
         await FaultTests.Same(cluster, expected, finished);
         string[] log = coordinator.Log.Split('\n');
         string[] refusals = [.. log.Where(line => Refusal().IsMatch(line))], versions = [.. log.Where(line => line.Contains("work-wanted/9", StringComparison.Ordinal))];
-        string[] channels = [.. log.Where(line => line.Contains("Error caught channel", StringComparison.Ordinal))];
-        output.WriteLine(string.Join('\n', refusals.Concat(versions).Concat(channels)));
-        Assert.Single(refusals);
+        string[] traces = [.. log.Where(line => line.StartsWith("   at ", StringComparison.Ordinal))];
+        output.WriteLine(string.Join('\n', refusals.Concat(versions).Concat(traces)));
+        // The one of messages, the other of requests over HTTP.
+        Assert.Equal(2, refusals.Length);
         Assert.Single(versions);
-        Assert.Single(channels);
+        Assert.Empty(traces);
         Assert.DoesNotContain("x/", coordinator.Log, StringComparison.Ordinal);
         Assert.DoesNotContain("step", stranger.Log, StringComparison.Ordinal);
     }
 
-    /// <summary>No greeting, half a greeting, a greeting with a made-up proof, lengths that no frame has, another protocol: all again and again.</summary>
+    /// <summary>No TLS, half a greeting of TLS, a record that is too long, another protocol: all again and again.</summary>
     private static async Task HostileBytes(int port)
     {
-        byte[] rubbish = new byte[5000], greeting = FrameProxy.WithLength(LinkHandshake.Greeting(LinkHandshake.NewNonce()));
+        byte[] rubbish = new byte[5000];
         new Random(17).NextBytes(rubbish);
         byte[][] attacks =
         [
-            rubbish, [.. greeting, .. FrameProxy.WithLength(new byte[LinkHandshake.ProofBytes])], [.. greeting, .. FrameProxy.WithLength(rubbish)], greeting[..(greeting.Length / 2)],
-            [0xFF, 0xFF, 0xFF, 0x7F, 1, 2, 3], "GET / HTTP/1.1\r\nHost: here\r\n\r\n"u8.ToArray(),
+            rubbish, [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3], [22, 3, 3, 0x40, 0x01, .. rubbish, .. rubbish, .. rubbish, .. rubbish],
+            [0xFF, 0xFF, 0xFF, 0x7F, 1, 2, 3], Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: here\r\n\r\n"),
         ];
         for (int i = 0; i < Knocks; i++)
         {
@@ -72,14 +73,13 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
     /// <summary>From a node with the right secret, as a later release would send it.</summary>
     private static async Task MessageOfAnotherVersion(int port)
     {
-        var secret = new NodeSecurity(JoinSecret.Of(Encoding.UTF8.GetBytes(TinyCluster.Secret), "a test"), null, null, CheckHostName: true);
-        await using RemoteNode later = RemoteNode.Start("grpo", secret, $$"""
+        await using RemoteNode later = RemoteNode.Start("grpo", Peers.Sharing(TinyCluster.Secret), $$"""
             akka.actor {
               serializers.later = "{{typeof(LaterSerializer).AssemblyQualifiedName}}"
               serialization-bindings."{{typeof(LaterMessage).AssemblyQualifiedName}}" = later
             }
             """);
-        ActorSelection coordinator = later.System.ActorSelection(string.Create(CultureInfo.InvariantCulture, $"akka.tcp://grpo@127.0.0.1:{port}/user/anyone"));
+        ActorSelection coordinator = later.System.ActorSelection(string.Create(CultureInfo.InvariantCulture, $"akka.ssl.tcp://grpo@127.0.0.1:{port}/user/anyone"));
         for (int i = 0; i < 3; i++)
         {
             coordinator.Tell(new LaterMessage());
@@ -89,13 +89,16 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
         await Task.Delay(TimeSpan.FromSeconds(3));
     }
 
-    private static async Task UnsignedRequests(int port)
+    private static async Task StrangersRequests(int port)
     {
-        using var http = new HttpClient();
-        foreach (string path in new[] { "weights/0", "contents/" + new string('a', 64), "checkpoints/step-000002/manifest.json" })
+        foreach (NodeSecurity stranger in (NodeSecurity[])[NodeSecurity.None, Peers.Sharing("a secret that the others do not share")])
         {
-            using HttpResponseMessage answer = await http.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/{path}")));
-            Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+            using HttpClient http = Peers.Http(stranger);
+            foreach (string path in new[] { "weights/0", "contents/" + new string('a', 64), "checkpoints/step-000002/manifest.json" })
+            {
+                using HttpResponseMessage answer = await http.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"https://127.0.0.1:{port}/{path}")));
+                Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+            }
         }
     }
 
@@ -109,8 +112,11 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
         Assert.True(holds(), "Sixty seconds were not enough.");
     }
 
-    [GeneratedRegex("connection with .* was refused: ", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("(?:connection with|request from) .* was refused: ", RegexOptions.CultureInvariant)]
     private static partial Regex Refusal();
+
+    [GeneratedRegex("connection to 127.0.0.1:[0-9]+ failed: its certificate is made from another join secret", RegexOptions.CultureInvariant)]
+    private static partial Regex Failure();
 
     internal sealed record LaterMessage;
 

@@ -1,5 +1,7 @@
+using System.Security.Cryptography.X509Certificates;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
+using GrpoActors.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -18,13 +20,31 @@ public sealed class JoinSecretTests
     {
         string file = Path.GetTempFileName();
         File.WriteAllText(file, "sixteen bytes, no less\r\n");
-        byte[] key = JoinSecret.Of("sixteen bytes, no less"u8, "a test").KeyFor("a purpose");
-        Assert.Equal(key, JoinSecret.Read(file, _ => "another one of sixteen bytes")!.KeyFor("a purpose"));
-        Assert.Equal(key, JoinSecret.Read("", _ => "sixteen bytes, no less\n")!.KeyFor("a purpose"));
-        Assert.NotEqual(key, JoinSecret.Read(file, _ => null)!.KeyFor("another purpose"));
+        byte[] key = JoinSecret.Of("sixteen bytes, no less"u8, "a test").Derive("a purpose", 32);
+        Assert.Equal(key, JoinSecret.Read(file, _ => "another one of sixteen bytes")!.Derive("a purpose", 32));
+        Assert.Equal(key, JoinSecret.Read("", _ => "sixteen bytes, no less\n")!.Derive("a purpose", 32));
+        Assert.NotEqual(key, JoinSecret.Read(file, _ => null)!.Derive("another purpose", 32));
         File.Delete(file);
         Assert.Contains("cannot be read", Assert.Throws<SecurityMistakeException>(() => JoinSecret.Read(file, _ => null)).Message, StringComparison.Ordinal);
         Assert.Null(JoinSecret.Read(null, _ => null));
+    }
+
+    /// <summary>Or nodes of two releases would not believe each other.</summary>
+    [Fact]
+    public void The_key_that_is_made_from_a_secret_stays_the_same_for_ever()
+    {
+        using X509Certificate2 certificate = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test"));
+        Assert.Equal("0fb87405ab5e86034e2bf55091a3f1427b85a6db1ea73a2f81851139a48f39b8", Digest.Of(certificate.PublicKey.ExportSubjectPublicKeyInfo()).ToString());
+    }
+
+    [Fact]
+    public void Two_certificates_of_one_secret_differ_and_are_pinned_to_each_other_and_to_no_other_secret_s()
+    {
+        using X509Certificate2 one = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test")), two = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test"));
+        using X509Certificate2 other = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no more"u8, "a test"));
+        Assert.NotEqual(one.Thumbprint, two.Thumbprint);
+        Assert.True(one.HasPrivateKey && SecretCertificate.IsPinned(one, two));
+        Assert.False(SecretCertificate.IsPinned(one, other));
     }
 
     [Theory]
@@ -35,9 +55,9 @@ public sealed class JoinSecretTests
     public async Task Without_a_secret_a_node_opens_to_this_machine_alone(string host)
     {
         string expected = $"The node is bound to {host}, where other machines reach it, without a join secret: set grpo.security.secret-file or GRPO_CLUSTER_SECRET, or bind to 127.0.0.1.";
-        Assert.Equal(expected, Assert.Throws<SecurityMistakeException>(() => SecurityHocon.For(new NodeSecurity(null, null, null, true), host)).Message);
+        Assert.Equal(expected, Assert.Throws<SecurityMistakeException>(() => SecurityHocon.For(NodeSecurity.None, host)).Message);
         SecurityMistakeException refused = await Assert.ThrowsAsync<SecurityMistakeException>(
-            () => NodeServer.StartAsync(new NodeServerOptions(host), new NodeShelf(new NodeShelfOptions(), TimeProvider.System), secret: null, NullLoggerFactory.Instance));
+            () => NodeServer.StartAsync(new NodeServerOptions(host), new NodeShelf(new NodeShelfOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance));
         Assert.Equal(expected, refused.Message);
     }
 
@@ -46,9 +66,5 @@ public sealed class JoinSecretTests
     [InlineData("127.9.9.9")]
     [InlineData("::1")]
     [InlineData("localhost")]
-    public void Loopback_needs_no_secret_and_no_warning(string host)
-    {
-        Binding.RequireSecret(host, secret: null);
-        Assert.Null(Binding.Warning(host, tls: false));
-    }
+    public void Loopback_needs_no_secret(string host) => Binding.RequireTls(host, NodeSecurity.None);
 }

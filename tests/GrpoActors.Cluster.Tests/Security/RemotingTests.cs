@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Akka.Actor;
 using GrpoActors.Cluster.Security;
 using Xunit;
@@ -8,141 +9,178 @@ namespace GrpoActors.Cluster.Tests.Security;
 
 public sealed class RemotingTests
 {
-    private const string Refused = "A connection with 127.0.0.1 was refused: ";
-    private const string Once = ". More of them are counted, not logged.";
+    private const string AnotherSecret = "its certificate is made from another join secret";
 
-    private static readonly NodeSecurity Ours = Secured("sixteen bytes, no less"), Theirs = Secured("another one of sixteen bytes");
+    private static readonly NodeSecurity Ours = Peers.Sharing("sixteen bytes, no less"), Theirs = Peers.Sharing("another one of sixteen bytes");
 
     [Fact]
-    public async Task Nodes_with_one_secret_talk_in_order_in_any_size_and_under_plain_addresses()
+    public async Task Nodes_with_one_secret_talk_in_order_in_any_size_and_have_nothing_to_log()
     {
-        await using RemoteNode a = RemoteNode.Start("a", Ours), b = RemoteNode.Start("b", Ours);
-        Assert.Equal("akka.tcp", a.Address.Protocol);
-        Task<string>[] answers = [.. Enumerable.Range(0, 500).Select(i => (i % 2 == 0 ? a : b).Ask((i % 2 == 0 ? b : a).Address, $"{i} {new string('x', i % 50 == 0 ? 100_000 : i)}"))];
+        // As two processes: each has made a certificate for itself.
+        await using RemoteNode a = RemoteNode.Start("a", Ours), b = RemoteNode.Start("b", Peers.Sharing("sixteen bytes, no less"));
+        Assert.Equal("akka.ssl.tcp", a.Address.Protocol);
+        Task<string>[] answers =
+        [
+            .. Enumerable.Range(0, 500).Select(i => (i % 2 == 0 ? a : b).Ask((i % 2 == 0 ? b : a).Address, $"{i} {new string('x', i % 50 == 0 ? 100_000 : i)}")),
+        ];
         for (int i = 0; i < answers.Length; i++)
         {
             Assert.StartsWith($"{i} ", await answers[i], StringComparison.Ordinal);
         }
 
-        Assert.Empty(await a.LinesSoFar());
-        Assert.Empty(await b.LinesSoFar());
+        Assert.Empty(a.Log.Warnings);
+        Assert.Empty(b.Log.Warnings);
     }
 
     [Fact]
-    public async Task A_node_with_another_secret_gets_no_association_is_logged_once_and_disturbs_nothing()
+    public async Task A_node_with_another_secret_gets_in_nowhere_is_named_once_on_both_sides_and_ends_nobody()
     {
         await using RemoteNode a = RemoteNode.Start("a", Ours), b = RemoteNode.Start("b", Ours), stranger = RemoteNode.Start("c", Theirs);
-        await a.Ask(b.Address, "before");
-        Task<Akka.Remote.AssociationErrorEvent> failure = stranger.NextFailure();
-        stranger.Tell(a.Address, "let me in");
-        Assert.Equal($"The connection with {a.Address} was refused: its join secret is another one.".Replace("akka.", ""), Innermost((await failure).Cause).Message);
-        for (int attempt = 0; attempt < 5; attempt++)
+        Assert.Equal("before", await a.Ask(b.Address, "before"));
+        for (int i = 0; i < 5; i++)
         {
-            await ClosedAfter(a.Address.Port!.Value, [.. FrameProxy.WithLength(LinkHandshake.Greeting(LinkHandshake.NewNonce())), .. FrameProxy.WithLength(new byte[LinkHandshake.ProofBytes])]);
+            await Assert.ThrowsAsync<AskTimeoutException>(() => stranger.Ask(a.Address, "let me in", TimeSpan.FromMilliseconds(200)));
+            await Assert.ThrowsAsync<AskTimeoutException>(() => b.Ask(stranger.Address, "hello", TimeSpan.FromMilliseconds(200)));
         }
 
-        Assert.Equal([Refused + "its join secret is another one" + Once], await a.FirstLines(1));
+        await stranger.Log.Line($"The connection to 127.0.0.1:{a.Port} failed: {AnotherSecret}. ");
+        await b.Log.Line($"The connection to 127.0.0.1:{stranger.Port} failed: {AnotherSecret}. ");
+        Assert.Equal($"A connection with 127.0.0.1 was refused: {AnotherSecret}. Further ones in the next ten minutes are not logged.", await a.Log.Line(""));
         Assert.Equal("still", await a.Ask(b.Address, "still"));
         Assert.Equal("here", await b.Ask(a.Address, "here"));
-        Assert.Single(await a.LinesSoFar());
-        // Nor does a node of ours get anywhere at the stranger's.
-        Task<Akka.Remote.AssociationErrorEvent> outward = b.NextFailure();
-        b.Tell(stranger.Address, "hello");
-        await outward;
-        Assert.Equal(Refused + "its join secret is another one" + Once, (await b.FirstLines(1))[0]);
+        Assert.Single(a.Log.Warnings);
+        Assert.Single(b.Log.Warnings);
+        Assert.False(a.System.WhenTerminated.IsCompleted || b.System.WhenTerminated.IsCompleted || stranger.System.WhenTerminated.IsCompleted);
     }
 
     [Fact]
-    public async Task A_node_without_the_secret_s_transport_is_refused()
+    public async Task A_node_without_TLS_is_refused_whoever_calls()
     {
-        await using RemoteNode a = RemoteNode.Start("a", Ours), plain = RemoteNode.Start("b", security: null);
-        Task<Akka.Remote.AssociationErrorEvent> failure = plain.NextFailure();
-        plain.Tell(a.Address, "let me in");
-        await failure;
-        Assert.Equal(Refused + "it did not greet as a node of this program's version does" + Once, (await a.FirstLines(1))[0]);
+        await using RemoteNode a = RemoteNode.Start("a", Ours), plain = RemoteNode.Start("a", NodeSecurity.None);
+        plain.Tell(a.Address.WithProtocol(plain.Address.Protocol), "let me in");
+        Assert.StartsWith("A connection with 127.0.0.1 was refused: it does not speak TLS. ", await a.Log.Line(""), StringComparison.Ordinal);
+        a.Tell(plain.Address.WithProtocol(a.Address.Protocol), "hello");
+        await a.Log.Line($"The connection to 127.0.0.1:{plain.Port} failed: it does not speak TLS, or does not believe this node's certificate. ");
+        Assert.Equal(2, a.Log.Warnings.Count);
+        Assert.False(a.System.WhenTerminated.IsCompleted);
     }
 
     [Fact]
     public async Task Hostile_bytes_at_the_port_are_refused_logged_once_and_disturb_nothing()
     {
         await using RemoteNode a = RemoteNode.Start("a", Ours), b = RemoteNode.Start("b", Ours);
-        await a.Ask(b.Address, "before");
-        var random = new Random(17);
+        Assert.Equal("before", await a.Ask(b.Address, "before"));
         byte[] rubbish = new byte[5000];
-        random.NextBytes(rubbish);
-        byte[] greeting = FrameProxy.WithLength(LinkHandshake.Greeting(LinkHandshake.NewNonce()));
+        new Random(17).NextBytes(rubbish);
         byte[][] attacks =
         [
-            FrameProxy.WithLength("not a greeting"u8.ToArray()),
-            [.. greeting, .. FrameProxy.WithLength(new byte[LinkHandshake.ProofBytes])],
-            [.. greeting, .. FrameProxy.WithLength(rubbish)],
-            [.. greeting, .. greeting],
             rubbish,
             [0xFF, 0xFF, 0xFF, 0x7F, 1, 2, 3],
             [0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3],
-            "GET / HTTP/1.1\r\nHost: here\r\n\r\n"u8.ToArray(),
+            Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: here\r\n\r\n"),
+            [22, 3, 3, 0, 4, 1, 2, 3, 4], // a record of TLS with a handshake message of no kind
+            [22, 3, 3, 0x40, 0x01, .. rubbish, .. rubbish, .. rubbish, .. rubbish], // longer than a record may be
         ];
         foreach (byte[] attack in attacks.Concat(attacks))
         {
-            await ClosedAfter(a.Address.Port!.Value, attack);
+            await ClosedAfter(a.Port, attack);
         }
 
         Assert.Equal("still", await a.Ask(b.Address, "still"));
-        string[] lines = await a.LinesSoFar();
-        Assert.Equal(Refused + "it did not greet as a node of this program's version does" + Once, lines[0]);
-        // The other one is the TCP transport's own, of frames that it cannot even cut.
-        Assert.StartsWith("Error caught channel [", lines[1], StringComparison.Ordinal);
-        Assert.Equal(2, lines.Length);
-        Assert.Empty(await b.LinesSoFar());
-    }
-
-    [Fact]
-    public async Task A_connection_that_says_nothing_is_closed_in_time()
-    {
-        await using RemoteNode a = RemoteNode.Start("a", Ours, "grpo.security.handshake-timeout = 50 ms");
-        await ClosedAfter(a.Address.Port!.Value, []);
-        await ClosedAfter(a.Address.Port!.Value, FrameProxy.WithLength([]));
-        await ClosedAfter(a.Address.Port!.Value, [37, 0, 0, 0, 1, 2]);
-        Assert.Equal([Refused + "it had not proved that it has the join secret after 0.05 s" + Once], await a.LinesSoFar());
-    }
-
-    [Fact]
-    public async Task What_was_recorded_on_one_connection_is_refused_on_another()
-    {
-        await using var proxy = new FrameProxy();
-        await using RemoteNode a = RemoteNode.Start("a", Ours), b = Behind(proxy);
-        Assert.Equal("recorded", await a.Ask(b.Address, "recorded"));
-        byte[] all = proxy.Recorded;
-        await ClosedAfter(b.System.Settings.Config.GetInt("test.port"), all);
-        Assert.Equal(Refused + "its join secret is another one" + Once, (await b.FirstLines(1))[0]);
-        Assert.Equal("still", await a.Ask(b.Address, "still"));
+        Assert.StartsWith("A connection with 127.0.0.1 was refused: it does not speak TLS. ", Assert.Single(a.Log.Warnings), StringComparison.Ordinal);
+        Assert.Empty(b.Log.Warnings);
     }
 
     [Theory]
-    [InlineData("repeated")]
-    [InlineData("altered")]
-    [InlineData("made up")]
-    public async Task A_frame_that_was_tampered_with_on_the_way_ends_its_connection_and_a_new_one_goes_on(string how)
+    [InlineData(new byte[0])]
+    [InlineData(new byte[] { 22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3 })] // the beginning of a greeting
+    public async Task A_connection_that_goes_silent_is_closed_and_named(byte[] said)
     {
-        await using var proxy = new FrameProxy();
-        await using RemoteNode a = RemoteNode.Start("a", Ours), b = Behind(proxy);
-        Assert.Equal("before", await a.Ask(b.Address, "before"));
-        int once = 0;
-        proxy.Pass = (_, frame) => Interlocked.Exchange(ref once, 1) == 1 ? [frame] : how switch
+        await using RemoteNode a = RemoteNode.Start("a", Ours, "akka.remote.dot-netty.tcp.connection-timeout = 1 s");
+        await ClosedAfter(a.Port, said);
+        Assert.StartsWith("A connection with 127.0.0.1 was refused: it said nothing in time. ", await a.Log.Line(""), StringComparison.Ordinal);
+        Assert.Single(a.Log.Warnings);
+    }
+
+    [Fact]
+    public async Task A_node_that_takes_a_call_and_says_nothing_is_given_up_named_and_called_again()
+    {
+        await using RemoteNode a = RemoteNode.Start("a", Ours, "akka.remote.dot-netty.tcp.connection-timeout = 1 s");
+        using var frozen = new TcpListener(IPAddress.Loopback, 0);
+        frozen.Start();
+        Address address = a.Address.WithPort(((IPEndPoint)frozen.LocalEndpoint).Port);
+        a.Tell(address, "hello");
+        using TcpClient first = await frozen.AcceptTcpClientAsync();
+        await a.Log.Line($"The connection to 127.0.0.1:{address.Port} failed: no TLS handshake within 0.5 s. ");
+        Task<TcpClient> again = frozen.AcceptTcpClientAsync();
+        while (!again.IsCompleted)
         {
-            "repeated" => [frame, frame],
-            "altered" => [[.. frame[..^1], (byte)(frame[^1] ^ 1)]],
-            _ => [new byte[100], frame],
-        };
-        a.Tell(b.Address, "tampered with");
-        Assert.Equal(Refused + "a frame was altered, repeated or made by someone else" + Once, (await b.FirstLines(1))[0]);
+            // What is told while the address is gated is dropped.
+            await Assert.ThrowsAsync<AskTimeoutException>(() => a.Ask(address, "hello", TimeSpan.FromMilliseconds(100)));
+        }
+
+        (await again).Dispose();
+        Assert.False(a.System.WhenTerminated.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_node_that_dies_in_the_handshake_takes_nobody_with_it()
+    {
+        await using RemoteNode a = RemoteNode.Start("a", Ours), b = RemoteNode.Start("b", Ours);
+        using var dying = new TcpListener(IPAddress.Loopback, 0);
+        dying.Start();
+        a.Tell(a.Address.WithPort(((IPEndPoint)dying.LocalEndpoint).Port), "hello");
+        (await dying.AcceptTcpClientAsync()).Dispose();
+        await a.Log.Line("The connection to 127.0.0.1:");
+        Assert.Equal("still", await a.Ask(b.Address, "still"));
+        Assert.False(a.System.WhenTerminated.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_node_that_leaves_is_named_in_one_sentence()
+    {
+        await using RemoteNode a = RemoteNode.Start("a", Ours);
+        RemoteNode b = RemoteNode.Start("b", Ours);
+        Assert.Equal("before", await a.Ask(b.Address, "before"));
+        await b.DisposeAsync();
+        Assert.Equal($"The connection to 127.0.0.1:{b.Port} was lost: Disassociated. Further ones in the next ten minutes are not logged.", await a.Log.Line(""));
+        Assert.Single(a.Log.Warnings);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_nodes_say_cannot_be_read_on_the_way(bool tls)
+    {
+        NodeSecurity security = tls ? Ours : NodeSecurity.None;
+        await using RemoteNode a = RemoteNode.Start("a", security);
+        (RemoteNode started, RecordingProxy proxy) = Behind(security);
+        await using RemoteNode b = started;
+        await using RecordingProxy between = proxy;
+        const string Told = "what is told by one node to another";
+        Assert.Equal(Told, await a.Ask(b.Address, Told));
+        // Without TLS it can: the proxy sees what there is to see.
+        Assert.Equal(!tls, proxy.Recorded.AsSpan().IndexOf(Encoding.UTF8.GetBytes(Told)) >= 0);
+        Assert.Equal(!tls, proxy.Recorded.AsSpan().IndexOf("/user/echo"u8) >= 0);
+    }
+
+    [Fact]
+    public async Task A_bit_that_was_changed_on_the_way_ends_its_connection_and_a_new_one_goes_on()
+    {
+        await using RemoteNode a = RemoteNode.Start("a", Ours);
+        (RemoteNode started, RecordingProxy proxy) = Behind(Ours);
+        await using RemoteNode b = started;
+        await using RecordingProxy between = proxy;
+        Assert.Equal("before", await a.Ask(b.Address, "before"));
+        proxy.ChangeOnce();
+        await Assert.ThrowsAsync<AskTimeoutException>(() => a.Ask(b.Address, "changed", TimeSpan.FromSeconds(1)));
         string answer = "";
         // What is sent while the connection is being made anew is lost, as remoting says of every message.
         for (int attempt = 0; attempt < 20 && answer != "after"; attempt++)
         {
             try
             {
-                answer = await a.System.ActorSelection(new RootActorPath(b.Address) / "user" / "echo").Ask<string>("after", TimeSpan.FromSeconds(3));
+                answer = await a.Ask(b.Address, "after", TimeSpan.FromSeconds(3));
             }
             catch (AskTimeoutException)
             {
@@ -153,26 +191,22 @@ public sealed class RemotingTests
         Assert.Equal("after", answer);
     }
 
-    private static NodeSecurity Secured(string secret) => new(JoinSecret.Of(System.Text.Encoding.UTF8.GetBytes(secret), "a test"), null, null, CheckHostName: true);
-
     /// <summary>A node that others reach through the proxy alone.</summary>
-    private static RemoteNode Behind(FrameProxy proxy)
+    private static (RemoteNode Node, RecordingProxy Proxy) Behind(NodeSecurity security)
     {
         int port = FreePort();
-        proxy.Target(port);
-        return RemoteNode.Start("b", Ours, $$"""
+        var proxy = new RecordingProxy(port);
+        return (RemoteNode.Start("b", security, $$"""
             test.port = {{port}}
             akka.remote.dot-netty.tcp { port = {{port}}, public-hostname = "127.0.0.1", public-port = {{proxy.Port}} }
-            """);
+            """), proxy);
     }
 
     private static int FreePort()
     {
-        var listener = new TcpListener(IPAddress.Loopback, 0);
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
-        return port;
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>Sends the bytes and waits until the other end has closed the connection.</summary>
@@ -190,6 +224,4 @@ public sealed class RemotingTests
             // Reset: closed too.
         }
     }
-
-    private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
 }
