@@ -10,12 +10,10 @@ namespace GrpoActors.Cluster.Security;
 /// <remarks>A wrapper because the logger of Akka.Hosting (1.5.74) asks no log filter. The expressions match Akka.Remote 1.5.74's own words.</remarks>
 internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvider time) : ILoggerFactory
 {
-    private const string SaidOnce = "Further ones in the next ten minutes are not logged.";
-
     // A peer that sends a thousand kinds of unreadable messages silences nothing but further ones.
     private readonly LogDeduplicator connections = new(time), messages = new(time);
 
-    public ILogger CreateLogger(string categoryName) => new Once(log.CreateLogger(categoryName), this);
+    public ILogger CreateLogger(string categoryName) => new Wrapped(log.CreateLogger(categoryName), this);
 
     public void AddProvider(ILoggerProvider provider) => log.AddProvider(provider);
 
@@ -28,39 +26,37 @@ internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvid
     /// <returns>Null: the line itself. Empty: nothing.</returns>
     private string? InPlaceOf(string line, Exception? exception)
     {
+        string cause = exception?.GetBaseException().Message ?? "";
+        if (SaidBefore().IsMatch(line) || cause.Contains("rejected by the provided RemoteCertificateValidationCallback", StringComparison.Ordinal))
+        {
+            return "";
+        }
+
         if (Channel().Match(line) is { Success: true } channel)
         {
             string host = Uri.UnescapeDataString(channel.Groups["host"].Value);
-            (string happened, string reason) = channel.Groups["reason"] is { Success: true } given ? ("was refused", given.Value) : Of(line, exception);
-            return connections.IsFirst($"{host} {happened}") ? $"A connection with {host} {happened}: {reason}. {SaidOnce}" : "";
+            string what = channel.Groups["reason"] is { Success: true } reason ? $"was refused: {reason.Value}"
+                : line.Contains("did not provide a certificate", StringComparison.Ordinal) ? "was refused: it shows no certificate"
+                : cause.StartsWith("not an SSL/TLS record", StringComparison.Ordinal) ? "was refused: it does not speak TLS"
+                : line.Contains("Error caught channel", StringComparison.Ordinal) ? $"failed: {FirstLine().Match(cause).Value.TrimEnd('.')}"
+                : "was refused: it did not complete the TLS handshake";
+            return Once(connections, $"A connection with {host} {what}.");
         }
 
         if (Association().Match(line) is { Success: true } association)
         {
-            string reason = association.Groups["reason"].Value.TrimEnd('.');
-            string sentence = $"The connection to {association.Groups["address"].Value} {(association.Groups["lost"].Success ? "was lost" : "failed")}: {reason}. {SaidOnce}";
-            return connections.IsFirst(sentence) ? sentence : "";
+            string what = association.Groups["lost"].Success ? "was lost" : "failed";
+            return Once(connections, $"The connection to {association.Groups["address"].Value} {what}: {association.Groups["reason"].Value.TrimEnd('.')}.");
         }
 
-        return Disassociated().IsMatch(line) ? ""
-            : Unreadable().Match(line) is not { Success: true } unreadable ? null
-            : messages.IsFirst(unreadable.Value) ? $"{unreadable.Value} {SaidOnce}"
-            : "";
+        return Unreadable().Match(line) is { Success: true } unreadable ? Once(messages, unreadable.Value) : null;
     }
 
-    private static (string Happened, string Reason) Of(string line, Exception? exception)
-    {
-        string cause = exception?.GetBaseException().Message ?? "";
-        return line.Contains("did not provide a certificate", StringComparison.Ordinal) ? ("was refused", "it shows no certificate")
-            : line.Contains("No response from remote", StringComparison.Ordinal) ? ("was refused", "it said nothing in time")
-            : cause.StartsWith("not an SSL/TLS record", StringComparison.Ordinal) ? ("was refused", "it does not speak TLS")
-            : cause == "Channel is closed" ? ("was refused", "it ended before its TLS handshake was over")
-            : (line.Contains("Error caught channel", StringComparison.Ordinal) ? "failed" : "was refused", FirstLine().Match(cause).Value.TrimEnd('.'));
-    }
+    private static string Once(LogDeduplicator said, string sentence) => said.IsFirst(sentence) ? $"{sentence} Further ones in the next ten minutes are not logged." : "";
 
     // A channel's failure, its handshake's, and the end of one that said nothing, whose address is in the name of an actor.
     [GeneratedRegex(
-        @"(channel \[[^\r\n]*?->|Rejected incoming connection from \[|did not provide a certificate from |Not believed: ([^ \r\n]*@)?)"
+        @"(channel \[[^\r\n]*?->|did not provide a certificate from |Not believed: ([^ \r\n]*@)?)"
         + @"\[?(::ffff:)?(?<host>[^\[\]\s]+?)\]?:[0-9]+(\]|: (?<reason>.*)|$)"
         + @"|akkaProtocol-[^\]]*?%40(%5B)?(%3A%3Affff%3A)?(?<host>[^\]]+?)(%5D)?%3A[0-9]+-[0-9]+\] No response from remote for inbound",
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
@@ -74,9 +70,9 @@ internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvid
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
     private static partial Regex Association();
 
-    // Said by the actor that wrote to a connection that was lost, which is said too.
-    [GeneratedRegex(@"/endpointWriter\] Disassociated\b", RegexOptions.CultureInvariant)]
-    private static partial Regex Disassociated();
+    // A handshake that came to nothing, and by the actor that wrote to a connection that was lost: another line says why.
+    [GeneratedRegex(@"Rejected incoming connection from \[|/endpointWriter\] Disassociated\b", RegexOptions.CultureInvariant)]
+    private static partial Regex SaidBefore();
 
     // Up to the kind that it names; the stack behind it differs.
     [GeneratedRegex(@"Deserialization failed for message with serializer id [^\r\n]{0,600}", RegexOptions.CultureInvariant)]
@@ -85,7 +81,7 @@ internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvid
     [GeneratedRegex(@"^[^\r\n]{0,300}", RegexOptions.CultureInvariant)]
     private static partial Regex FirstLine();
 
-    private sealed class Once(ILogger log, DeduplicatingLogger all) : ILogger
+    private sealed class Wrapped(ILogger log, DeduplicatingLogger all) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull

@@ -53,35 +53,60 @@ internal sealed class PreflightTransport : Transport
 
     public override async Task<AssociationHandle> Associate(Address remoteAddress)
     {
-        string? refusal = null;
+        // Open until the association stands: an end right behind the handshake could reach the other node before it is through with its part.
+        await using SslStream preflight = await Preflight(remoteAddress).ConfigureAwait(false);
+        return await below.Associate(remoteAddress).ConfigureAwait(false);
+    }
+
+    /// <exception cref="InvalidAssociationException">There is no node of this cluster at the address.</exception>
+    private async Task<SslStream> Preflight(Address remote)
+    {
+        using var patience = new CancellationTokenSource(handshakeMax);
+        var connection = new TcpClient();
         try
         {
-            using var patience = new CancellationTokenSource(handshakeMax);
-            using var connection = new TcpClient();
-            await connection.ConnectAsync(remoteAddress.Host, remoteAddress.Port!.Value, patience.Token).ConfigureAwait(false);
-            await using var tls = new SslStream(connection.GetStream());
+            await connection.ConnectAsync(remote.Host, remote.Port!.Value, patience.Token).ConfigureAwait(false);
+            var tls = new SslStream(connection.GetStream());
+            string? refusal = null;
             await tls.AuthenticateAsClientAsync(
                 new SslClientAuthenticationOptions
                 {
-                    TargetHost = remoteAddress.Host,
+                    TargetHost = remote.Host,
                     ClientCertificateContext = security.CertificateContext,
-                    RemoteCertificateValidationCallback = (_, shown, chain, errors) => (refusal = security.Refusal(shown as X509Certificate2, chain, errors)) is null,
+                    RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
+                    {
+                        refusal = security.Refusal(shown as X509Certificate2, chain, errors);
+                        return true;
+                    },
                 },
                 patience.Token).ConfigureAwait(false);
+            return refusal is null ? tls : throw new InvalidAssociationException(await HungUp(tls, refusal, patience.Token).ConfigureAwait(false));
         }
-        catch (OperationCanceledException)
+        catch (Exception e)
         {
-            throw new InvalidAssociationException($"no TLS handshake within {handshakeMax.TotalSeconds} s");
+            connection.Dispose();
+            throw e switch
+            {
+                OperationCanceledException => new InvalidAssociationException($"no TLS handshake within {handshakeMax.TotalSeconds} s"),
+                AuthenticationException or IOException => new InvalidAssociationException("it does not speak TLS, or does not believe this node's certificate"),
+                SocketException => new InvalidAssociationException(e.Message),
+                _ => e,
+            };
         }
-        catch (SocketException e)
+    }
+
+    /// <summary>A node with another secret refuses this one as this one refuses it, and can say why if it is not hung up on first.</summary>
+    private static async Task<string> HungUp(SslStream tls, string refusal, CancellationToken patience)
+    {
+        try
         {
-            throw new InvalidAssociationException(e.Message);
+            await tls.CopyToAsync(Stream.Null, patience).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is AuthenticationException or IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            throw new InvalidAssociationException(refusal ?? "it does not speak TLS, or does not believe this node's certificate");
+            // That it is over is all that counts.
         }
 
-        return await below.Associate(remoteAddress).ConfigureAwait(false);
+        return refusal;
     }
 }

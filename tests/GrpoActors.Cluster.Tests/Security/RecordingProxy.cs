@@ -18,10 +18,11 @@ internal sealed class RecordingProxy : IAsyncDisposable
     {
         this.target = target;
         listener.Start();
+        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
         serving = Serve();
     }
 
-    public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
+    public int Port { get; }
 
     /// <summary>All bytes of all connections, either way.</summary>
     public byte[] Recorded
