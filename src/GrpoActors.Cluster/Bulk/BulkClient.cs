@@ -51,7 +51,8 @@ internal sealed class BulkClient : IDisposable
         this.time = time;
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = options.SilenceMax };
         handler.SslOptions.ClientCertificateContext = security.CertificateContext;
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, chain, errors) => security.Refusal(shown as X509Certificate2, chain, errors) is null;
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
+            security.Refusal(shown as X509Certificate2, chain, errors) is null;
         http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
@@ -194,7 +195,8 @@ internal sealed class BulkClient : IDisposable
         }
         catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
         {
-            throw new BulkException($"{progress.At} is refused: its node has another join secret, or a certificate of another authority or for another host.", e);
+            throw new BulkException(
+                $"{progress.At} is refused: its node has another join secret, or a certificate of another authority or for another host.", e);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

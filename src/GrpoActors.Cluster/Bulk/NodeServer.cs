@@ -45,8 +45,8 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
 /// /contents/{sha256}   /weights/{version}   /checkpoints/{step-000200}/{file}     bytes, by range too; for nodes of this cluster
 /// whatever is not read                                                            for nodes of this cluster
 /// </code>
-/// With TLS a client is asked for a certificate and need not have one; a node of this cluster is who shows one that <see cref="NodeSecurity"/> believes. Without TLS, on the loopback
-/// interface alone, everyone is.
+/// With TLS a client is asked for a certificate and need not have one; a node of this cluster is who shows one that <see cref="NodeSecurity"/> believes.
+/// Without TLS, on the loopback interface alone, everyone is.
 /// </remarks>
 internal sealed class NodeServer : IAsyncDisposable
 {
@@ -138,7 +138,10 @@ internal sealed class NodeServer : IAsyncDisposable
                 listen.Protocols = HttpProtocols.Http1;
                 if (security.CertificateContext is { } certificate)
                 {
-                    listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = connecting => ValueTask.FromResult(Tls(connecting, certificate, security)) });
+                    listen.UseHttps(new TlsHandshakeCallbackOptions
+                    {
+                        OnConnection = connecting => ValueTask.FromResult(Tls(connecting, certificate, security)),
+                    });
                 }
             });
         });
@@ -146,16 +149,17 @@ internal sealed class NodeServer : IAsyncDisposable
     }
 
     /// <summary>Asks the client for its certificate, keeps what is to be said of it with the connection, and goes on whatever that is.</summary>
-    private static SslServerAuthenticationOptions Tls(TlsHandshakeCallbackContext connecting, SslStreamCertificateContext certificate, NodeSecurity security) => new()
-    {
-        ServerCertificateContext = certificate,
-        ClientCertificateRequired = true,
-        RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
+    private static SslServerAuthenticationOptions Tls(
+        TlsHandshakeCallbackContext connecting, SslStreamCertificateContext certificate, NodeSecurity security) => new()
         {
-            connecting.Connection.Features.Set(new Peer(security.Refusal(shown as X509Certificate2, chain, errors)));
-            return true;
-        },
-    };
+            ServerCertificateContext = certificate,
+            ClientCertificateRequired = true,
+            RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
+            {
+                connecting.Connection.Features.Set(new Peer(security.Refusal(shown as X509Certificate2, chain, errors)));
+                return true;
+            },
+        };
 
     private static IPAddress AddressOf(string host) => host == "localhost" ? IPAddress.Loopback
         : IPAddress.TryParse(host, out IPAddress? address) ? address

@@ -25,7 +25,8 @@ public sealed class NodeServerTests : IAsyncLifetime
 
     public NodeServerTests() => shelf = new NodeShelf(new NodeShelfOptions(), time);
 
-    public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1000, Time = time }, shelf, Ours, logs);
+    public async Task InitializeAsync() =>
+        server = await NodeServer.StartAsync(new NodeServerOptions { BulkDownloadsMax = 1000, Time = time }, shelf, Ours, logs);
 
     public async Task DisposeAsync()
     {
@@ -164,10 +165,12 @@ public sealed class NodeServerTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.OK, (await Get("weights/1")).StatusCode);
         Assert.Equal(12, server.Refused);
-        Assert.Equal("A request from 127.0.0.1 was refused: it shows no certificate. More of them in the next ten minutes are counted, not logged.", Assert.Single(logs.Warnings));
+        Assert.Equal(
+            "A request from 127.0.0.1 was refused: it shows no certificate. More of them in the next ten minutes are counted, not logged.",
+            Assert.Single(logs.Warnings));
         time.Advance(TimeSpan.FromMinutes(10));
         await StatusOf(stranger.GetAsync(new Uri(server.Address, "weights/1")));
-        Assert.StartsWith("A request from 127.0.0.1 was refused: its certificate is made from another join secret.", logs.Warnings[1], StringComparison.Ordinal);
+        Assert.Contains("its certificate is made from another join secret.", logs.Warnings[1], StringComparison.Ordinal);
     }
 
     [Fact]

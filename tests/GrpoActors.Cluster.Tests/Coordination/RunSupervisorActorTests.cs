@@ -1,4 +1,3 @@
-using GrpoActors.Journal.Tests;
 using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
@@ -12,6 +11,7 @@ using GrpoActors.Cluster.Tests.Journal;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.RunFolders;
 using Xunit;

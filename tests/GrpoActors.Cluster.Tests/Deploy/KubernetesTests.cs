@@ -61,7 +61,8 @@ public sealed class KubernetesTests
     public async Task Probes_ask_for_paths_that_a_node_answers_to_anyone()
     {
         var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
-        await using NodeServer server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, Peers.Sharing("sixteen bytes, no less"), NullLoggerFactory.Instance);
+        await using NodeServer server = await NodeServer.StartAsync(
+            new NodeServerOptions(), shelf, Peers.Sharing("sixteen bytes, no less"), NullLoggerFactory.Instance);
         using HttpClient http = Peers.Http(NodeSecurity.None);
         http.BaseAddress = server.Address;
         Assert.All(Workloads.SelectMany(Probes), probe => Assert.Equal(server.Address.Scheme, probe.Say("httpGet/scheme").ToLowerInvariant()));
@@ -146,7 +147,8 @@ public sealed class KubernetesTests
 
     private static YamlNode Container(YamlMappingNode workload) => workload.Items("spec/template/spec/containers").Single();
 
-    private static IEnumerable<YamlNode> Probes(YamlMappingNode workload) => new[] { "startupProbe", "livenessProbe", "readinessProbe" }.Select(probe => Container(workload).At(probe)!);
+    private static IEnumerable<YamlNode> Probes(YamlMappingNode workload) =>
+        new[] { "startupProbe", "livenessProbe", "readinessProbe" }.Select(probe => Container(workload).At(probe)!);
 
     private static string Annotation(YamlMappingNode workload, string key) =>
         workload.Entries("spec/template/metadata/annotations").Single(annotation => annotation.Key == key).Value.ToString();

@@ -20,7 +20,8 @@ public sealed class OperationsTests : IAsyncLifetime
             () => ready,
             () => [("grpo.generator.tokens-per-second", "Tokens drawn.", 12.5), ("grpo.run.steps.total", "Committed\nsteps.", 7), ("grpo.run.loss", "No number yet.", double.NaN)],
             () => new { Role = "generator", Step = 7 });
-        server = await NodeServer.StartAsync(new NodeServerOptions { Reports = reports }, new NodeShelf(new NodeShelfOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance);
+        var shelf = new NodeShelf(new NodeShelfOptions(), TimeProvider.System);
+        server = await NodeServer.StartAsync(new NodeServerOptions { Reports = reports }, shelf, NodeSecurity.None, NullLoggerFactory.Instance);
     }
 
     public async Task DisposeAsync()
