@@ -105,7 +105,7 @@ public sealed class SmolLM2Tests(ITestOutputHelper output)
         for (int i = 0; i < cases.Length; i++)
         {
             int[] expected = Ids(cases[i], "greedy_ids"), found = [.. answers[i][0].Tokens];
-            int at = expected.Zip(found).TakeWhile(pair => pair.First == pair.Second).Count();
+            int at = expected.Zip(found).TakeWhile(pair => pair.Item1 == pair.Item2).Count();
             if (at == Math.Min(expected.Length, found.Length))
             {
                 output.WriteLine($"answer {i}: {at} tokens, all equal");

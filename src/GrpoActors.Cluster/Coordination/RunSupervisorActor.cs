@@ -4,7 +4,7 @@ using Akka.Actor;
 using Akka.Event;
 using GrpoActors.Actors.Embedded;
 using GrpoActors.Cluster.Bulk;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;

@@ -7,7 +7,7 @@ using Akka.Remote.Transport.DotNetty;
 using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Cluster.Operations;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Workers;

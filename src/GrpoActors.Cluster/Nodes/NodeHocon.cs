@@ -2,6 +2,7 @@ using System.Globalization;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
+using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Cluster.Nodes;
@@ -9,7 +10,7 @@ namespace GrpoActors.Cluster.Nodes;
 /// <summary>The configuration of a node: what the command line says, over the user's file, over <c>reference.conf</c>, over Akka's own.</summary>
 internal static class NodeHocon
 {
-    public static Config Reference { get; } = ConfigurationFactory.ParseString(Resource("reference.conf"));
+    public static Config Reference { get; } = ConfigurationFactory.ParseString(Resource("reference.conf")).WithFallback(ActorsHocon.Reference);
 
     /// <param name="file">Null: nothing is laid over the reference.</param>
     public static Config Read(string? file, List<ConfigError> errors)

@@ -5,7 +5,7 @@ using Akka.TestKit.Xunit2;
 using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Tests.Journal;
 using GrpoActors.Cluster.Wire;

@@ -2,7 +2,7 @@ using GrpoActors.Journal.Tests;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Audit;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Core;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;

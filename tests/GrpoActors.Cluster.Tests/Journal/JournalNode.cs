@@ -1,7 +1,7 @@
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 

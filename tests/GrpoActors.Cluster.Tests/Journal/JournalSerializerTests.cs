@@ -1,7 +1,7 @@
 using Akka.Actor;
 using Akka.Serialization;
 using Akka.TestKit.Xunit2;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;

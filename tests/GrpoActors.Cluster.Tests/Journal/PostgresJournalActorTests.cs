@@ -1,4 +1,4 @@
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.RunFolders;

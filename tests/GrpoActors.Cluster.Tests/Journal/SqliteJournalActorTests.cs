@@ -1,5 +1,5 @@
 using GrpoActors.Journal.Tests;
-using GrpoActors.Cluster.Journal;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.RunFolders;
 using Microsoft.Data.Sqlite;

@@ -4,7 +4,7 @@ using GrpoActors.Journal;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>The configuration of Akka.Persistence.Sql for the place that the plan's setting <c>journal</c> names. What does not depend on the place stands in <c>reference.conf</c>.</summary>
 internal static class JournalHocon

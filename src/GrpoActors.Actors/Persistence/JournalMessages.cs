@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Runs;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>To the parent, once the whole stream is folded: the journal takes appends from here on.</summary>
 /// <param name="Fence">Of the records that this writer will append: one above the number of records before them.</param>

@@ -3,7 +3,7 @@ using Akka.Serialization;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>The bytes of <see cref="StoredEvent"/> in the journal's table. The embedded host reads and writes the same ones.</summary>
 internal sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)

@@ -5,7 +5,7 @@ using GrpoActors.Journal;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>Makes a run's place ready for <see cref="JournalActor"/>: its tables are there, embedded writers are ended, and what the embedded host has begun in its own layout is copied over.</summary>
 /// <remarks>One transaction does all of it: killed in the middle, nothing has happened. The old journal is kept under another name (<c>run.1</c>; <c>journal.db.1</c>).</remarks>

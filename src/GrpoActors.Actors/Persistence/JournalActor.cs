@@ -9,7 +9,7 @@ using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>
 /// The run's one persistent actor and only writer. Recovers by folding the stream, then appends what its parent hands it, one append and one transaction

@@ -2,7 +2,7 @@ using Akka.Pattern;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>What a failure of Akka.Persistence.Sql means.</summary>
 internal static class JournalFailure

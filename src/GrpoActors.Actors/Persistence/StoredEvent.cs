@@ -2,7 +2,7 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 
-namespace GrpoActors.Cluster.Journal;
+namespace GrpoActors.Actors.Persistence;
 
 /// <summary>An event as Akka.Persistence stores it: fence, checksum and record are in its bytes, its position is the sequence number beside them, less one.</summary>
 /// <param name="Message">As <see cref="AkkaMessage"/> lays it out.</param>
