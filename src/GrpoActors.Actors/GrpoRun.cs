@@ -85,7 +85,7 @@ public sealed class GrpoRun : IDisposable
             folder = RunFolder.Open(plan.Operation.RunFolder, settings.Fresh);
             if (settings.Fresh)
             {
-                JournalPlace.SetAside(plan.Operation.Journal, folder.Path, setup.Identity);
+                RunJournal.Of(plan.Operation.Journal, folder.Path, setup.Identity).SetAside();
             }
 
             PlanFile.Keep(folder, plan, checkedPlan.Values);

@@ -2,6 +2,7 @@ using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Projections;
 using GrpoActors.Runtime.Reports;
@@ -10,12 +11,12 @@ using GrpoActors.Runtime.RunFolders;
 namespace GrpoActors.Cluster.Coordination;
 
 /// <summary>What the run's supervisor is given by its node.</summary>
-/// <param name="PrepareJournal">Makes the tables ready, brings over a journal that the embedded host began, and gives the run's name there.</param>
+/// <param name="PrepareJournal">Gives the run's journal, its tables made where there are none.</param>
 /// <param name="LeaseDuration">Of the trainer's lease.</param>
 /// <param name="AnswerMax">A stage that has not decided by then, or an append that has not been answered, counts as failed; what was kept is found out by reading.</param>
 /// <param name="RestartsMax">So often it begins again from the journal without a committed step between.</param>
 internal sealed record CoordinatorServices(
-    RunSetup Setup, Func<CoordinatorFolder> OpenFolder, Func<string> PrepareJournal, BulkClient Bulk, NodeShelf Shelf, RunStanding Standing,
+    RunSetup Setup, Func<CoordinatorFolder> OpenFolder, Func<RunJournal> PrepareJournal, BulkClient Bulk, NodeShelf Shelf, RunStanding Standing,
     TimeSpan LeaseDuration, TimeSpan AnswerMax, int RestartsMax, int CommandsPerAppendMax, Action<StepReport> Report, TimeProvider Time)
 {
     /// <exception cref="StorageException">The run folder cannot be had, or its files cannot be opened.</exception>

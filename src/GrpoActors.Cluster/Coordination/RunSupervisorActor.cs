@@ -11,6 +11,7 @@ using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cluster.Coordination;
@@ -88,11 +89,11 @@ internal sealed class RunSupervisorActor : ReceiveActor, IWithTimers
         unanswered.Clear();
         record?.Dispose();
         record = null;
-        string name;
+        RunJournal prepared;
         try
         {
             record = services.OpenLog();
-            name = services.PrepareJournal();
+            prepared = services.PrepareJournal();
         }
         catch (StorageException failure) // a database that cannot be reached now, a folder that a process still holds
         {
@@ -100,7 +101,7 @@ internal sealed class RunSupervisorActor : ReceiveActor, IWithTimers
             return;
         }
 
-        journal = Context.ActorOf(JournalActor.Props(name, plan, record.Replayed), $"journal-{incarnation}");
+        journal = Context.ActorOf(JournalActor.Props(prepared, plan, record.Replayed), $"journal-{incarnation}");
     }
 
     // ---- recovering

@@ -43,6 +43,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     private readonly NodeSecurity security;
     private readonly BulkClient bulk;
     private readonly WeightsFetcher fetcher;
+    private readonly RunJournal journal;
     private readonly NodeServices services;
     private readonly Action<StepReport> report;
     private readonly PlanResult plan;
@@ -57,7 +58,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
         ICheckpointStore? checkpoints = folder is null ? null : new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints);
-        IJournalProvider journal = JournalPlace.Cluster(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
+        journal = RunJournal.Of(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
         services = new NodeServices(options.Name, setup, shelf, bulk, weights, fetcher, journal, checkpoints, run, timing.AskAgainAfter, timing.LeaseRenewal, options.AcceptLostTail, TimeProvider.System, logs);
         if (folder is not null)
         {
@@ -170,13 +171,13 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>The setting; without one, a coordinator that was given a folder keeps the journal there.</summary>
     private static string? JournalOf(NodeOptions options, RunSetup setup) =>
-        string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own ? JournalPlace.File(null, Path.GetFullPath(own)) : setup.Plan.Operation.Journal;
+        string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own ? RunJournal.FileOf(null, Path.GetFullPath(own)) : setup.Plan.Operation.Journal;
 
     private IHost Host()
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(JournalHocon.Of(JournalOf(options, setup), RunFolderOf(setup))).WithFallback(NodeHocon.Of(options));
+        Config config = SecurityHocon.For(security, options.Host).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -186,6 +187,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             })
             .AddHocon(config, HoconAddMode.Replace)
             .AddStartup((system, _) => Start(system));
+            akka.AddSetup(JournalSetup.Of(journal));
             ActorSystemSetup setups = SecurityHocon.Setup(security);
             foreach (Setup part in new[] { setups.Get<JoinSecretSetup>().Value, (Setup?)setups.Get<DotNettySslSetup>().Value }.OfType<Setup>())
             {
@@ -245,8 +247,14 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         string path = NodeFolderOf(options, setup);
         return new CoordinatorServices(
-            setup, OpenFolder, () => JournalImport.Prepare(JournalOf(options, setup), RunFolderOf(setup), setup.Identity).PersistenceId,
+            setup, OpenFolder, Prepared,
             bulk, services.Shelf, services.Standing, timing.LeaseLength, timing.AnswerMax, timing.RestartsMax, timing.CommandsPerAppendMax, report, TimeProvider.System);
+
+        RunJournal Prepared()
+        {
+            journal.Prepare();
+            return journal;
+        }
 
         CoordinatorFolder OpenFolder()
         {

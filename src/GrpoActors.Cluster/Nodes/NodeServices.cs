@@ -15,7 +15,7 @@ namespace GrpoActors.Cluster.Nodes;
 /// <param name="Checkpoints">Of this node; null where it is no trainer.</param>
 /// <param name="LeaseRenewal">How often a trainer asks for its lease.</param>
 internal sealed record NodeServices(
-    string Name, RunSetup Setup, NodeShelf Shelf, BulkClient Bulk, WeightStore Weights, WeightsFetcher Fetcher, IJournalProvider Journal, ICheckpointStore? Checkpoints,
+    string Name, RunSetup Setup, NodeShelf Shelf, BulkClient Bulk, WeightStore Weights, WeightsFetcher Fetcher, RunJournal Journal, ICheckpointStore? Checkpoints,
     RunStanding Standing, TimeSpan AskAgainAfter, TimeSpan LeaseRenewal, bool AcceptLostTail, TimeProvider Time, ILoggerFactory Logs)
 {
     public Introduction Introduce(string worker) => new($"{Name}/{worker}", Setup.Identity, Setup.Plan.Identity.NumericsRevision);

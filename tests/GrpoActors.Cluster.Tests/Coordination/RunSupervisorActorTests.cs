@@ -1,5 +1,8 @@
 using GrpoActors.Journal.Tests;
 using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Configuration;
+using Akka.Persistence.Sql;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Actors;
@@ -7,10 +10,10 @@ using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Coordination;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Cluster.Nodes;
-using GrpoActors.Cluster.Tests.Journal;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
+using GrpoActors.Journal;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.RunFolders;
 using Xunit;
@@ -37,12 +40,19 @@ public sealed class RunSupervisorActorTests : TestKit
     }
 
     private RunSupervisorActorTests(TemporaryFolder folder)
-        : base(JournalNode.Config(null, folder.File("run")))
+        : this(folder, Composed(folder))
     {
-        this.folder = folder;
-        TinyRunFiles.Write(folder.Path);
-        var settings = new GrpoRunSettings { Overrides = [("run_dir", folder.File("run"))] };
-        setup = RunComposition.Build(GrpoRun.Check(folder.File(TinyRunFiles.RunFile), settings).PlanOrThrow(), settings.Rewards);
+    }
+
+    private RunSupervisorActorTests(TemporaryFolder folder, RunSetup setup)
+        : this(folder, setup, RunJournal.Of(null, folder.File("run"), setup.Identity))
+    {
+    }
+
+    private RunSupervisorActorTests(TemporaryFolder folder, RunSetup setup, RunJournal journal)
+        : base(Setup(journal))
+    {
+        (this.folder, this.setup) = (folder, setup);
         worker = CreateTestProbe();
         begun = CreateTestProbe();
         IActorRef told = begun.Ref;
@@ -52,11 +62,25 @@ public sealed class RunSupervisorActorTests : TestKit
             () =>
             {
                 told.Tell(new Begun());
-                return JournalImport.Prepare(null, folder.File("run"), setup.Identity).PersistenceId;
+                journal.Prepare();
+                return journal;
             },
             bulk, new NodeShelf(new NodeShelfOptions(), TimeProvider.System), standing, TimeSpan.FromMinutes(1), Patience, RestartsMax, 256, _ => { }, TimeProvider.System);
         supervisor = Sys.ActorOf(Props.Create(() => new RunSupervisorActor(services)), "run");
     }
+
+    private static RunSetup Composed(TemporaryFolder folder)
+    {
+        TinyRunFiles.Write(folder.Path);
+        var settings = new GrpoRunSettings { Overrides = [("run_dir", folder.File("run"))] };
+        return RunComposition.Build(GrpoRun.Check(folder.File(TinyRunFiles.RunFile), settings).PlanOrThrow(), settings.Rewards);
+    }
+
+    private static ActorSystemSetup Setup(RunJournal journal) =>
+        BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
+            .WithFallback(NodeHocon.Reference)
+            .WithFallback(SqlPersistence.DefaultConfiguration))
+        .And(JournalSetup.Of(journal));
 
     [Fact]
     public void When_a_stage_throws_all_begin_again_from_the_journal_under_a_new_term()
