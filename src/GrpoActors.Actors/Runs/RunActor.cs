@@ -104,7 +104,8 @@ internal sealed class RunActor : ReceiveActor
         try
         {
             record = services.OpenLog();
-            journal = Context.ActorOf(services.OpenJournal(record.Replayed), $"journal-{beginning}");
+            services.Journal.Prepare();
+            journal = Context.ActorOf(JournalActor.Props(services.Journal, plan, record.Replayed), $"journal-{beginning}");
         }
         catch (Exception failure) when (failure is StorageException or RunFailedException) // a database that cannot be reached now, a folder that another process still holds
         {

@@ -1,8 +1,6 @@
-using Akka.Actor;
-using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Runs;
+using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Composition;
@@ -18,8 +16,7 @@ internal sealed record RunServices
     /// <summary>Takes the run's files; called at each beginning, and what it gives is disposed at each end.</summary>
     public required Func<RunLog> OpenLog { get; init; }
 
-    /// <summary>Makes the journal's tables ready and gives the props of its actor.</summary>
-    public required Func<Action<FoldedEvent>, Props> OpenJournal { get; init; }
+    public required RunJournal Journal { get; init; }
 
     /// <summary>Contents between the stages and their workers.</summary>
     public required IContents Contents { get; init; }

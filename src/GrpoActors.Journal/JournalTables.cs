@@ -4,40 +4,51 @@ using GrpoActors.Formats.Files;
 namespace GrpoActors.Journal;
 
 /// <summary>
-/// The tables that Akka.Persistence.Sql makes and writes in its default configuration, in one kind of database, and what this program adds to them:
-/// <list type="bullet">
-/// <item>a trigger on <c>journal</c> that lets a row in only directly behind the last one of its <c>persistence_id</c>. The library's unique key alone would let a writer append
-/// that slept so long that its place was compacted away or its run set aside. A refusal looks like a violation of the key;</item>
-/// <item><c>grpo_writers(persistence_id, opened)</c>: how often the run was opened for writing, which ends the embedded writers before.</item>
-/// </list>
+/// The tables that Akka.Persistence.Sql reads and writes in its default configuration, in one kind of database, with one addition: a trigger on <c>journal</c> that lets a
+/// row in only directly behind the last one of its <c>persistence_id</c>. The unique key alone would let a writer append that slept so long that its place was compacted
+/// away or its run set aside. A refusal looks like a violation of the key.
 /// </summary>
-internal abstract class AkkaTables
+/// <param name="runName">Under which the run begins here.</param>
+internal abstract class JournalTables(string runName)
 {
+    /// <summary>Under which the run begins here.</summary>
+    public string RunName => runName;
+
     /// <summary>Where they lie, as a person would say it.</summary>
     public abstract string Place { get; }
 
-    /// <summary>Said behind a query that must hold the row it finds until the transaction ends.</summary>
-    public abstract string Locking { get; }
+    /// <summary>Linq2db's name of the database.</summary>
+    public abstract string Provider { get; }
 
-    /// <summary>For writing: what durability rests on is set and asserted.</summary>
+    /// <summary>Pooled connections for appends. What durability rests on is set and asserted when one opens; one that fails this cannot be opened.</summary>
+    public abstract DbDataSource Appending { get; }
+
+    /// <summary>Closes the idle connections of <see cref="Appending"/>. The last to go folds SQLite's log into its file.</summary>
+    public abstract void Release();
+
+    /// <summary>For making and changing tables; the database is created where that is a file. As durable as <see cref="Appending"/>.</summary>
     public abstract DbConnection Connect();
 
     /// <exception cref="NoJournalException">There is no such file.</exception>
     public abstract DbConnection ConnectReadOnly();
 
+    /// <summary>A transaction that may write.</summary>
     public abstract DbTransaction Begin(DbConnection connection);
 
     /// <summary>There is a table <c>journal</c> with the library's columns.</summary>
     public abstract bool Exist(DbConnection connection, DbTransaction? transaction);
 
-    /// <summary><see cref="Create"/> was here.</summary>
-    public abstract bool AreComplete(DbConnection connection, DbTransaction? transaction);
-
     /// <summary>Makes what is not there yet.</summary>
     public abstract void Create(DbConnection connection, DbTransaction transaction);
 
-    /// <summary>Keeps everybody's appends out until the transaction ends.</summary>
-    public abstract void LockAll(DbConnection connection, DbTransaction transaction);
+    /// <summary>The run has begun in the layout of release 0.1.</summary>
+    public abstract bool HoldOldLayout(DbConnection connection, DbTransaction? transaction);
+
+    /// <summary>The name under which the run has begun; null where it has not.</summary>
+    public abstract string? NameBegun(DbConnection connection);
+
+    /// <summary>Keeps the run's records under another name, and ends its writer.</summary>
+    public abstract void SetAside();
 
     /// <summary>Key or trigger refused a row.</summary>
     public abstract bool IsCollision(Exception e);
@@ -67,17 +78,12 @@ internal abstract class AkkaTables
         command.Transaction = transaction;
         foreach ((string name, object value) in values)
         {
-            Add(command, name, value);
+            DbParameter parameter = command.CreateParameter();
+            parameter.ParameterName = name;
+            parameter.Value = value;
+            command.Parameters.Add(parameter);
         }
 
         return command;
-    }
-
-    public static void Add(DbCommand command, string name, object value)
-    {
-        DbParameter parameter = command.CreateParameter();
-        parameter.ParameterName = name;
-        parameter.Value = value;
-        command.Parameters.Add(parameter);
     }
 }

@@ -1,4 +1,5 @@
-using GrpoActors.Journal.Tests;
+using Akka.Hosting;
+using Akka.Persistence.Sql;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Audit;
@@ -10,18 +11,18 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
-using GrpoActors.Runtime.RunFolders;
-using GrpoActors.Runtime.Tests.Damage;
+using GrpoActors.Journal.Tests;
+using Microsoft.Extensions.Hosting;
 using Xunit;
 
-namespace GrpoActors.Cluster.Tests.Journal;
+namespace GrpoActors.Actors.Tests.Persistence;
 
 /// <summary>The journal's actor on a real database; each node is an actor system of its own.</summary>
 public abstract class JournalActorTests : TestKit
 {
     protected static readonly RunIdentity Plan = Plans.Identity();
     protected static readonly Digest Identity = PlanIdentity.IdentityDigest(Plan);
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    protected static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly List<JournalNode> nodes = [];
 
@@ -35,7 +36,9 @@ public abstract class JournalActorTests : TestKit
 
     protected abstract string RunFolder { get; }
 
-    private string Name => JournalPlace.RunName(RunFolder, Identity);
+    protected RunJournal Journal => RunJournal.Of(Setting, RunFolder, Identity);
+
+    protected string Name => $"{Path.GetFileName(RunFolder)}-{Identity.ToString()[..16]}";
 
     [ConformanceFact]
     public void A_run_that_was_never_begun_recovers_as_nothing()
@@ -51,7 +54,7 @@ public abstract class JournalActorTests : TestKit
         for (int start = 0; start < 14; start++) // more writers than the replay filter remembers
         {
             List<FoldedEvent> replayed = [];
-            (JournalNode node, TestProbe probe) = Start(replayed.Add);
+            (JournalNode node, TestProbe probe) = Start(replayed: replayed.Add);
             JournalRecovered recovered = Recovered((node, probe));
             Assert.Equal(Bytes(run), Bytes(recovered.Run));
             Assert.Equal(run.Position, replayed.Count);
@@ -75,7 +78,7 @@ public abstract class JournalActorTests : TestKit
         first.Node.Tell(new Append(run.Position, [Checkpoint(7), Checkpoint(8), Checkpoint(9)]));
         JournalFailed failed = first.Probe.ExpectMsg<JournalFailed>(Patience);
         Assert.True(failed.Stale, failed.Reason);
-        Assert.Contains("at position 2", failed.Reason, StringComparison.Ordinal);
+        Assert.Contains($"{Journal.Place} at position 2", failed.Reason, StringComparison.Ordinal);
         first.Probe.ExpectMsg<JournalNode.ChildStopped>(Patience);
 
         Appends(second, ahead, Checkpoint(3));
@@ -255,7 +258,7 @@ public abstract class JournalActorTests : TestKit
             node.Node.Dispose();
         }
 
-        Replace(3, _ => AkkaMessage.Of(2, 1, Checkpoint(2)));
+        Replace(3, _ => RecordMessage.Of(2, 1, Checkpoint(2)));
         Assert.Contains("fence 1", Damage(Start()).Message, StringComparison.Ordinal);
     }
 
@@ -278,92 +281,60 @@ public abstract class JournalActorTests : TestKit
         (JournalNode Node, TestProbe Probe) node = Start();
         Appends(node, Recovered(node).Run, Started(), Phase());
         node.Node.Dispose();
-        using IJournalReader reader = JournalPlace.Of(Setting, RunFolder, Identity).OpenForReading();
+        using IJournalReader reader = Journal.OpenForReading();
         AuditReport report = JournalAudit.Run(reader, Plan, Identity);
         Assert.True(report.IsClean, string.Join(" ", report.Findings.Select(finding => finding.Sentence)));
         Assert.Equal(2, report.Counts.Records);
     }
 
     [ConformanceFact]
-    public async Task The_embedded_host_and_the_service_take_turns_on_one_run()
+    public void An_append_that_the_database_refuses_says_where_and_why()
     {
-        RunState run = RunState.Begin(Plan);
-        for (int turn = 0; turn < 3; turn++)
-        {
-            (JournalNode Node, TestProbe Probe) node = Start();
-            JournalRecovered recovered = Recovered(node);
-            Assert.Equal(Bytes(run), Bytes(recovered.Run));
-            run = Appends(node, run, turn == 0 ? Started() : Checkpoint(turn));
-            await using IJournal embedded = JournalPlace.Of(Setting, RunFolder, Identity).OpenForWriting();
-            await embedded.AppendAsync(run.Position, [Checkpoint(100 + turn)], default);
-            run = run.Apply(Checkpoint(100 + turn));
-
-            node.Node.Tell(new Append(run.Position - 1, [Checkpoint(200)])); // the embedded host has taken over
-            Assert.True(node.Probe.ExpectMsg<JournalFailed>(Patience).Stale);
-        }
-
-        Assert.Equal([1, 2, 3, 4, 5, 6], Read().Select(entry => entry.Fence));
-    }
-
-    [ConformanceFact]
-    public async Task A_run_begun_by_the_embedded_host_is_copied_and_its_writer_ended()
-    {
-        await using IJournal embedded = JournalPlace.Of(Setting, RunFolder, Identity).OpenForWriting();
-        await embedded.AppendAsync(0, [Started(), .. Enumerable.Range(0, 200).Select(i => Checkpoint(i))], default);
-        RunState run = embedded.Read().Aggregate(RunState.Begin(Plan), (state, entry) => state.Apply(entry.Event));
-
-        (string id, long records) = JournalImport.Prepare(Setting, RunFolder, Identity);
-        Assert.Equal((Name, 201L), (id, records));
-        await Assert.ThrowsAnyAsync<StorageException>(() => embedded.AppendAsync(201, [Checkpoint(0)], default));
-        Assert.Equal((Name, 0L), JournalImport.Prepare(Setting, RunFolder, Identity)); // the next start
         (JournalNode Node, TestProbe Probe) node = Start();
-        JournalRecovered recovered = Recovered(node);
-        Assert.Equal(Bytes(run), Bytes(recovered.Run));
-        Appends(node, recovered.Run, Checkpoint(1));
-        using IJournalReader aside = Aside().OpenForReading();
-        Assert.Equal(201, aside.Read().Count());
+        RunState run = Appends(node, Recovered(node).Run, Started());
+        Run("ALTER TABLE journal RENAME COLUMN message TO gone");
+        node.Node.Tell(new Append(run.Position, [Checkpoint(1)]));
+        JournalFailed failed = node.Probe.ExpectMsg<JournalFailed>(Patience);
+        Assert.False(failed.Stale);
+        Assert.StartsWith($"Could not write the journal {Journal.Place}: ", failed.Reason, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', failed.Reason);
+        node.Probe.ExpectMsg<JournalNode.ChildStopped>(Patience);
+        Run("ALTER TABLE journal RENAME COLUMN gone TO message"); // runs share the table
     }
 
     [ConformanceFact]
-    public async Task A_compacted_run_of_the_embedded_host_is_copied_from_its_first_record_on()
+    public void A_place_that_was_not_prepared_fails_recovery_with_a_sentence()
     {
-        RunState run = RunState.Begin(Plan).Apply(Started()).Apply(Checkpoint(1));
-        await using (IJournal embedded = JournalPlace.Of(Setting, RunFolder, Identity).OpenForWriting())
-        {
-            await embedded.AppendAsync(0, [Started(), Checkpoint(1), new RunEvent.Compacted(0, run)], default);
-            run = run.Apply(new RunEvent.Compacted(0, run)).Apply(Checkpoint(2));
-            await embedded.AppendAsync(3, [Checkpoint(2)], default);
-            await embedded.DeleteBeforeAsync(2, default);
-        }
-
-        Assert.Equal(2, JournalImport.Prepare(Setting, RunFolder, Identity).Records);
-        (JournalNode Node, TestProbe Probe) node = Start();
-        JournalRecovered recovered = Recovered(node);
-        Assert.Equal(Bytes(run), Bytes(recovered.Run));
-        Appends(node, recovered.Run, Checkpoint(3));
-        Assert.Equal([2, 3, 4], Read().Select(entry => entry.Position));
+        TestProbe probe = CreateTestProbe();
+        RunJournal other = RunJournal.Of(OtherPlace, RunFolder, Identity);
+        using var node = new JournalNode(other, Plan, probe);
+        Exception cause = probe.ExpectMsg<JournalNode.ChildFailed>(Patience).Cause;
+        Assert.StartsWith($"Could not read the journal {other.Place}: ", Assert.IsType<StorageException>(cause).Message, StringComparison.Ordinal);
     }
 
     [ConformanceFact]
-    public async Task An_import_that_finds_damage_names_it_and_changes_nothing()
+    public async Task An_actor_system_of_a_generic_host_is_given_the_journal_as_a_setup()
     {
-        await using (IJournal embedded = JournalPlace.Of(Setting, RunFolder, Identity).OpenForWriting())
-        {
-            await embedded.AppendAsync(0, [Started(), .. Enumerable.Range(0, 200).Select(i => Checkpoint(i))], default);
-        }
-
-        DamageOld(150);
-        Assert.Equal(150, Assert.Throws<JournalDamagedException>(() => JournalImport.Prepare(Setting, RunFolder, Identity)).Position);
-        using IJournalReader old = JournalPlace.Of(Setting, RunFolder, Identity).OpenForReading();
-        Assert.Equal(201, old.Stored().Count());
-        Assert.False(JournalPlace.Cluster(Setting, RunFolder, Identity).HoldsRun());
+        RunJournal journal = Journal;
+        journal.Prepare();
+        TestProbe probe = CreateTestProbe();
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Services.AddAkka("hosted", akka => akka
+            .AddHocon(ActorsHocon.Reference.WithFallback(SqlPersistence.DefaultConfiguration), HoconAddMode.Replace)
+            .AddSetup(JournalSetup.Of(journal))
+            .ConfigureLoggers(loggers => loggers.ClearLoggers())
+            .AddStartup((system, _) => system.ActorOf(JournalNode.Parent(JournalActor.Props(journal, Plan, _ => { }), probe))));
+        using IHost host = builder.Build();
+        await host.StartAsync();
+        Assert.Equal(1, probe.ExpectMsg<JournalRecovered>(Patience).Fence);
+        await host.StopAsync();
     }
 
     [ConformanceFact]
     public void The_tables_are_those_that_the_library_makes()
     {
         TestProbe probe = CreateTestProbe();
-        using (new JournalNode(OtherPlace, RunFolder, Name, Plan, probe))
+        using (new JournalNode(RunJournal.Of(OtherPlace, RunFolder, Identity), Plan, probe, settings: $"akka.persistence.journal.sql {{ auto-initialize = on, provider-name = \"{Journal.Tables.Provider}\" }}"))
         {
             probe.ExpectMsg<JournalRecovered>(Patience); // its journal has made the tables
         }
@@ -391,12 +362,6 @@ public abstract class JournalActorTests : TestKit
     /// <summary>Columns and indexes of the library's tables, each in one line.</summary>
     protected abstract string[] Columns(string? place);
 
-    /// <summary>Where the embedded host's journal lies after an import.</summary>
-    protected abstract IJournalProvider Aside();
-
-    /// <summary>Flips a bit of a record in the embedded host's own layout.</summary>
-    protected abstract void DamageOld(long position);
-
     protected override void AfterAll()
     {
         nodes.ForEach(node => node.Dispose());
@@ -407,20 +372,17 @@ public abstract class JournalActorTests : TestKit
 
     private static byte[] Bytes(RunState run) => EventRecord.Encode(new RunEvent.Compacted(0, run));
 
-    private (JournalNode Node, TestProbe Probe) Start(Action<FoldedEvent>? replayed = null)
+    internal (JournalNode Node, TestProbe Probe) Start(RunJournal? at = null, Action<FoldedEvent>? replayed = null)
     {
-        if (nodes.Count == 0)
-        {
-            JournalImport.Prepare(Setting, RunFolder, Identity);
-        }
-
+        RunJournal journal = at ?? Journal;
+        journal.Prepare();
         TestProbe probe = CreateTestProbe();
-        var node = new JournalNode(Setting, RunFolder, Name, Plan, probe, replayed);
+        var node = new JournalNode(journal, Plan, probe, replayed);
         nodes.Add(node);
         return (node, probe);
     }
 
-    private static JournalRecovered Recovered((JournalNode Node, TestProbe Probe) node) => node.Probe.ExpectMsg<JournalRecovered>(Patience);
+    internal static JournalRecovered Recovered((JournalNode Node, TestProbe Probe) node) => node.Probe.ExpectMsg<JournalRecovered>(Patience);
 
     private static JournalDamagedException Damage((JournalNode Node, TestProbe Probe) node)
     {
@@ -429,7 +391,7 @@ public abstract class JournalActorTests : TestKit
         return Assert.IsType<JournalDamagedException>(cause);
     }
 
-    private static RunState Appends((JournalNode Node, TestProbe Probe) node, RunState run, params RunEvent[] events)
+    internal static RunState Appends((JournalNode Node, TestProbe Probe) node, RunState run, params RunEvent[] events)
     {
         node.Node.Tell(new Append(run.Position, [.. events]));
         RunState after = events.Aggregate(run, (state, e) => state.Apply(e));
@@ -458,13 +420,14 @@ public abstract class JournalActorTests : TestKit
         JournalDamagedException named = Damage(Start());
         Assert.Equal(position, named.Position);
         Assert.Contains(saying, named.Message, StringComparison.Ordinal);
-        using IJournalReader embedded = JournalPlace.Of(Setting, RunFolder, Identity).OpenForReading();
-        Assert.Equal(position, Assert.Throws<JournalDamagedException>(() => embedded.Read().Count()).Position);
+        Assert.Contains(Journal.Place, named.Message, StringComparison.Ordinal);
+        using IJournalReader reader = Journal.OpenForReading();
+        Assert.Equal(position, Assert.Throws<JournalDamagedException>(() => reader.Read().Count()).Position);
     }
 
-    private List<JournalEntry> Read()
+    protected List<JournalEntry> Read()
     {
-        using IJournalReader reader = JournalPlace.Of(Setting, RunFolder, Identity).OpenForReading();
+        using IJournalReader reader = Journal.OpenForReading();
         return [.. reader.Read()];
     }
 

@@ -1,11 +1,10 @@
+using Akka.TestKit;
+using GrpoActors.Core.Runs;
 using GrpoActors.Journal.Tests;
-using GrpoActors.Actors.Persistence;
-using GrpoActors.Journal;
-using GrpoActors.Runtime.RunFolders;
 using Microsoft.Data.Sqlite;
 using Xunit;
 
-namespace GrpoActors.Cluster.Tests.Journal;
+namespace GrpoActors.Actors.Tests.Persistence;
 
 public sealed class SqliteJournalActorTests : JournalActorTests
 {
@@ -29,16 +28,33 @@ public sealed class SqliteJournalActorTests : JournalActorTests
     private string Database => folder.File("journal.db");
 
     [Fact]
-    public void The_librarys_connections_flush_fully_and_keep_a_log()
+    public void The_connection_that_appends_keeps_a_log_and_flushes_it_fully()
     {
-        JournalImport.Prepare(null, folder.Path, Identity);
-        using var connection = new SqliteConnection(JournalHocon.Sqlite(Database));
-        connection.Open();
-        Assert.Equal("wal", Scalar(connection, "PRAGMA journal_mode"));
-        Assert.Equal(2L, Scalar(connection, "PRAGMA synchronous"));
+        (JournalNode Node, TestProbe Probe) node = Start();
+        RunState run = Recovered(node).Run;
+        Run("CREATE TABLE seen(pragma, value)");
+        Run("""
+            CREATE TRIGGER look AFTER INSERT ON journal BEGIN
+                INSERT INTO seen SELECT 'journal_mode', journal_mode FROM pragma_journal_mode;
+                INSERT INTO seen SELECT 'synchronous', synchronous FROM pragma_synchronous;
+                INSERT INTO seen SELECT 'fullfsync', fullfsync FROM pragma_fullfsync;
+            END
+            """);
+        Appends(node, run, Started());
+        using SqliteConnection connection = Open(Database, SqliteOpenMode.ReadWrite);
+        Assert.Equal(["journal_mode wal", "synchronous 2", "fullfsync 1"], Lines(connection, "SELECT pragma, value FROM seen"));
     }
 
-    protected override IJournalProvider Aside() => new SqliteJournalProvider(Database + ".1");
+    [Fact]
+    public void When_the_actor_has_stopped_all_records_are_in_the_file_and_no_log_is_left_beside_it()
+    {
+        (JournalNode Node, TestProbe Probe) node = Start();
+        Appends(node, Recovered(node).Run, Started());
+        Assert.True(File.Exists(Database + "-wal"));
+        node.Node.Dispose();
+        Assert.False(File.Exists(Database + "-wal"));
+        Assert.Single(Read());
+    }
 
     protected override void Run(string sql, byte[]? parameter = null)
     {
@@ -50,7 +66,7 @@ public sealed class SqliteJournalActorTests : JournalActorTests
             command.Parameters.AddWithValue("@p", parameter);
         }
 
-        Assert.NotEqual(0, command.ExecuteNonQuery());
+        command.ExecuteNonQuery();
     }
 
     protected override byte[] Message(string sql)
@@ -69,12 +85,9 @@ public sealed class SqliteJournalActorTests : JournalActorTests
         ];
     }
 
-    protected override void DamageOld(long position) => Run($"UPDATE events SET crc = crc + 1 WHERE position = {position}");
-
     protected override void AfterAll()
     {
         base.AfterAll();
-        SqliteConnection.ClearAllPools();
         folder.Dispose();
     }
 

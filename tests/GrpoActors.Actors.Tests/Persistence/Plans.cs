@@ -4,7 +4,7 @@ using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Schedules;
 
-namespace GrpoActors.Cluster.Tests.Journal;
+namespace GrpoActors.Actors.Tests.Persistence;
 
 /// <summary>Small plans for tests of the stages.</summary>
 internal static class Plans

@@ -8,7 +8,7 @@ namespace GrpoActors.Journal;
 /// What the column <c>message</c> of Akka.Persistence.Sql's table holds for one event, little-endian:
 /// <c>version u8 | fence i64 | CRC-32C u32 of position, fence and record | record</c>.
 /// </summary>
-internal static class AkkaMessage
+internal static class RecordMessage
 {
     /// <summary>Of the head. A change of the record's own layout raises the record's version, not this one.</summary>
     public const byte Version = 1;

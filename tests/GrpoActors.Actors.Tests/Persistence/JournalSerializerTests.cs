@@ -8,14 +8,14 @@ using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 using Xunit;
 
-namespace GrpoActors.Cluster.Tests.Journal;
+namespace GrpoActors.Actors.Tests.Persistence;
 
 public sealed class JournalSerializerTests : TestKit
 {
     private static readonly RunEvent Event = new RunEvent.RunStarted(Digest.Of("plan"), Digest.Of("weights"), "1");
 
     public JournalSerializerTests()
-        : base(JournalNode.Config("unused.db", "/unused"))
+        : base(JournalNode.Setup(RunJournal.Of("unused.db", "/unused", Digest.Of("plan"))))
     {
     }
 
@@ -26,7 +26,7 @@ public sealed class JournalSerializerTests : TestKit
     {
         Serializer bound = Sys.Serialization.FindSerializerForType(typeof(StoredEvent));
         Assert.IsType<JournalSerializer>(bound);
-        Assert.Equal(AkkaMessage.SerializerId, bound.Identifier);
+        Assert.Equal(RecordMessage.SerializerId, bound.Identifier);
     }
 
     [Fact]

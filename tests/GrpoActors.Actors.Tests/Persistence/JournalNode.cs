@@ -1,11 +1,13 @@
 using Akka.Actor;
+using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
+using GrpoActors.Journal;
 
-namespace GrpoActors.Cluster.Tests.Journal;
+namespace GrpoActors.Actors.Tests.Persistence;
 
 /// <summary>One process with a journal's actor under a parent that hands everything on to a probe, failures included.</summary>
 internal sealed class JournalNode : IDisposable
@@ -13,17 +15,22 @@ internal sealed class JournalNode : IDisposable
     private readonly ActorSystem system;
     private readonly IActorRef parent;
 
-    public JournalNode(string? setting, string runFolder, string persistenceId, RunIdentity plan, IActorRef probe, Action<FoldedEvent>? replayed = null)
+    public JournalNode(RunJournal journal, RunIdentity plan, IActorRef probe, Action<FoldedEvent>? replayed = null, string settings = "")
     {
-        system = ActorSystem.Create("journal", Config(setting, runFolder));
-        Props journal = JournalActor.Props(persistenceId, plan, replayed ?? (_ => { }));
-        parent = system.ActorOf(Props.Create(() => new Parent(journal, probe)));
+        system = ActorSystem.Create("journal", Setup(journal, settings));
+        Props props = JournalActor.Props(journal, plan, replayed ?? (_ => { }));
+        parent = system.ActorOf(Parent(props, probe));
     }
 
-    public static Config Config(string? setting, string runFolder) => ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
-        .WithFallback(JournalHocon.Of(setting, runFolder))
-        .WithFallback(ConfigurationFactory.FromResource("reference.conf", typeof(JournalHocon).Assembly))
-        .WithFallback(SqlPersistence.DefaultConfiguration);
+    /// <summary>Of an actor system on one machine.</summary>
+    public static ActorSystemSetup Setup(RunJournal journal, string settings = "") =>
+        BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }\n" + settings)
+            .WithFallback(ActorsHocon.Reference)
+            .WithFallback(SqlPersistence.DefaultConfiguration))
+        .And(JournalSetup.Of(journal));
+
+    /// <summary>Of an actor that has the journal's as its child.</summary>
+    public static Props Parent(Props journal, IActorRef probe) => Props.Create(() => new ParentActor(journal, probe));
 
     public void Tell(object message) => parent.Tell(message);
 
@@ -34,12 +41,12 @@ internal sealed class JournalNode : IDisposable
 
     internal sealed record ChildStopped;
 
-    private sealed class Parent : UntypedActor
+    private sealed class ParentActor : UntypedActor
     {
         private readonly IActorRef child;
         private readonly IActorRef probe;
 
-        public Parent(Props journal, IActorRef probe)
+        public ParentActor(Props journal, IActorRef probe)
         {
             this.probe = probe;
             child = Context.Watch(Context.ActorOf(journal, "journal"));
