@@ -35,7 +35,8 @@ public sealed class EngineProvidersTests
     [Fact]
     public void A_name_that_another_engine_has_is_refused()
     {
-        Assert.StartsWith("There is already an engine named cpu", Assert.Throws<ArgumentException>(() => EngineProviders.Register(new NamedProvider("cpu"))).Message);
+        ArgumentException taken = Assert.Throws<ArgumentException>(() => EngineProviders.Register(new NamedProvider("cpu")));
+        Assert.StartsWith("There is already an engine named cpu", taken.Message);
         Assert.Throws<ArgumentException>(() => EngineProviders.Register(new NamedProvider(" ")));
     }
 

@@ -86,7 +86,8 @@ public sealed class ModelExportTests : IDisposable
         var content = new ModelContent(
             opened.Weights.Tensors, opened.Weights.Policy, 3, File.ReadAllText(folder.File("model/config.json")), new TokenizerSource.FromFolder(model),
             folder.File("template.jinja"), "card");
-        Assert.Throws<StorageException>(() => ModelFolderWriter.Write(folder.File("out"), content with { ChatTemplatePath = folder.File("none.jinja") }, new ExportOptions()));
+        ModelContent unreadable = content with { ChatTemplatePath = folder.File("none.jinja") };
+        Assert.Throws<StorageException>(() => ModelFolderWriter.Write(folder.File("out"), unreadable, new ExportOptions()));
         Assert.False(Directory.Exists(folder.File("out")));
 
         ExportedModel whole = ModelFolderWriter.Write(folder.File("out"), content, new ExportOptions());

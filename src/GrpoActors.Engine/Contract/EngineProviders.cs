@@ -11,7 +11,10 @@ namespace GrpoActors.Engine;
 /// </remarks>
 public static class EngineProviders
 {
-    private static readonly ConcurrentDictionary<string, IEngineProvider> Registered = new(StringComparer.Ordinal) { [CpuEngine.Name] = new CpuEngineProvider() };
+    private static readonly ConcurrentDictionary<string, IEngineProvider> Registered = new(StringComparer.Ordinal)
+    {
+        [CpuEngine.Name] = new CpuEngineProvider(),
+    };
 
     /// <summary>In ordinal order.</summary>
     public static IEnumerable<string> Names => Registered.Keys.Order(StringComparer.Ordinal);
@@ -24,7 +27,8 @@ public static class EngineProviders
         IEngineProvider present = Registered.GetOrAdd(provider.Name, provider);
         if (present.GetType() != provider.GetType())
         {
-            throw new ArgumentException($"There is already an engine named {provider.Name}: {present.GetType()}. Give {provider.GetType()} another name.", nameof(provider));
+            throw new ArgumentException(
+                $"There is already an engine named {provider.Name}: {present.GetType()}. Give {provider.GetType()} another name.", nameof(provider));
         }
     }
 

@@ -12,7 +12,8 @@ namespace GrpoActors.Hub.Export;
 /// <param name="ChatTemplatePath">A Jinja file that takes the place of the tokenizer's own template; null: that one stays.</param>
 /// <param name="Card">Text of README.md; null: none.</param>
 public sealed record ModelContent(
-    IReadOnlyList<NamedTensor> Tensors, Digest WeightsSha256, long? Step, string Config, TokenizerSource Tokenizer, string? ChatTemplatePath = null, string? Card = null);
+    IReadOnlyList<NamedTensor> Tensors, Digest WeightsSha256, long? Step, string Config, TokenizerSource Tokenizer, string? ChatTemplatePath = null,
+    string? Card = null);
 
 /// <summary>Where the tokenizer's files come from.</summary>
 public abstract record TokenizerSource

@@ -17,6 +17,7 @@ public static class ModelExport
         using PretrainedModel model = PretrainedModel.Open(path);
         PolicyWeights weights = model.Weights;
         string config = File.ReadAllText(Path.Combine(model.Folder, HuggingFaceConfig.ConfigFile));
-        return ModelFolderWriter.Write(to, new ModelContent(weights.Tensors, weights.Policy, null, config, new TokenizerSource.FromFolder(model.Folder)), options);
+        var content = new ModelContent(weights.Tensors, weights.Policy, null, config, new TokenizerSource.FromFolder(model.Folder));
+        return ModelFolderWriter.Write(to, content, options);
     }
 }

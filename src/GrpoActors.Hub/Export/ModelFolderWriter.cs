@@ -26,7 +26,12 @@ public static class ModelFolderWriter
         "chat_template.jinja", "chat_template.json", HuggingFaceConfig.GenerationConfigFile,
     ];
 
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <param name="to">The folder to write; it must not exist, or be empty.</param>
     /// <exception cref="InvalidDataException">The target exists, or a tensor is larger than a shard may be. One sentence.</exception>

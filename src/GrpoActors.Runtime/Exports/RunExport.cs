@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
+using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Hub;
@@ -29,7 +30,8 @@ public static class RunExport
                 ? OfFolder(StartingFolder(modelFolder ?? path, plan.Identity))
                 : OfDescription(source);
             string card = ModelCard.Text(runFolder, plan, manifest, options);
-            content = new ModelContent(store.Load(manifest).Weights, manifest.WeightsSha256, manifest.Mark.Step, config, tokenizer, source.Chat?.TemplatePath, card);
+            IReadOnlyList<NamedTensor> weights = store.Load(manifest).Weights;
+            content = new ModelContent(weights, manifest.WeightsSha256, manifest.Mark.Step, config, tokenizer, source.Chat?.TemplatePath, card);
         }
         catch (Exception e) when (DiskFailure.Is(e))
         {

@@ -37,7 +37,8 @@ public sealed class EngineByNameTests : IDisposable
     {
         RunPlan plan = Check(RunIdentity.DefaultEngine).PlanOrThrow();
         RunPlan elsewhere = plan with { Identity = plan.Identity with { Engine = "gpu" } };
-        Assert.StartsWith("engine: is \"gpu\", which is no engine.", Assert.Throws<ConfigException>(() => RunComposition.Build(elsewhere, RewardRegistry.BuiltIn)).Message);
+        ConfigException mistake = Assert.Throws<ConfigException>(() => RunComposition.Build(elsewhere, RewardRegistry.BuiltIn));
+        Assert.StartsWith("engine: is \"gpu\", which is no engine.", mistake.Message);
     }
 
     private PlanResult Check(string engine)
@@ -47,7 +48,8 @@ public sealed class EngineByNameTests : IDisposable
         File.WriteAllText(folder.File("run.json"), """
             {
               "model": { "path": "model" },
-              "phases": [ { "name": "grpo", "kind": "grpo", "data": "rows.jsonl", "steps": 1, "groups_per_step": 1, "num_generations": 2, "max_completion_length": 4 } ],
+              "phases": [ { "name": "grpo", "kind": "grpo", "data": "rows.jsonl", "steps": 1, "groups_per_step": 1,
+                "num_generations": 2, "max_completion_length": 4 } ],
               "rewards": [ { "kind": "length", "settings": { "target": 3 } } ]
             }
             """);

@@ -10,14 +10,16 @@ public sealed class RecipeTests
     [SmolLM2Fact]
     public void The_gsm8k_recipe_has_the_settings_of_TRLs_run()
     {
-        PlanResult checkedPlan = GrpoRun.Check(Path.Combine(RepositoryRoot(), "recipes", "gsm8k.json"), new GrpoRunSettings { Overrides = [("model.path", SmolLM2.Folder!)] });
-        RunIdentity plan = checkedPlan.PlanOrThrow().Identity;
-        GroupPlan group = plan.Phases[0].Groups;
-        Assert.Equal((40, 320L, 4, 8, 96), (plan.Phases[0].Steps, plan.Phases[0].Data.Rows, group.GroupsPerStep, group.NumGenerations, group.MaxCompletionLength));
-        Assert.Equal((1e-5, "constant", 0, 1), (plan.Phases[0].Schedule.LearningRate, plan.Phases[0].Schedule.Kind, plan.Phases[0].Schedule.WarmupSteps, group.NumIterations));
-        Assert.Equal(new OptimizerPlan(0.9, 0.999, 1e-8, 0, 1), plan.Phases[0].Optimizer);
-        Assert.Equal((1, 0, 1, 0, 1), (group.Sampling.Temperature, group.Sampling.TopK, group.Sampling.TopP, group.Sampling.MinP, group.Sampling.RepetitionPenalty));
-        Assert.False(plan.Phases[0].NeedsReference);
+        var settings = new GrpoRunSettings { Overrides = [("model.path", SmolLM2.Folder!)] };
+        RunIdentity plan = GrpoRun.Check(Path.Combine(RepositoryRoot(), "recipes", "gsm8k.json"), settings).PlanOrThrow().Identity;
+        PhasePlan phase = plan.Phases[0];
+        GroupPlan group = phase.Groups;
+        SamplingPlan sampling = group.Sampling;
+        Assert.Equal((40, 320L, 4, 8, 96), (phase.Steps, phase.Data.Rows, group.GroupsPerStep, group.NumGenerations, group.MaxCompletionLength));
+        Assert.Equal((1e-5, "constant", 0, 1), (phase.Schedule.LearningRate, phase.Schedule.Kind, phase.Schedule.WarmupSteps, group.NumIterations));
+        Assert.Equal(new OptimizerPlan(0.9, 0.999, 1e-8, 0, 1), phase.Optimizer);
+        Assert.Equal((1, 0, 1, 0, 1), (sampling.Temperature, sampling.TopK, sampling.TopP, sampling.MinP, sampling.RepetitionPenalty));
+        Assert.False(phase.NeedsReference);
     }
 
     private static string RepositoryRoot()

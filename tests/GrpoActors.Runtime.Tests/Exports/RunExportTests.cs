@@ -77,7 +77,8 @@ public sealed class RunExportTests : IDisposable
         File.WriteAllText(folder.File("run.json"), $$"""
             {
               "model": { {{model}} },
-              "phases": [ { "name": "grpo", "kind": "grpo", "data": "rows.jsonl", "steps": 2, "groups_per_step": 2, "num_generations": 4, "max_completion_length": 6, "learning_rate": 1e-2 } ],
+              "phases": [ { "name": "grpo", "kind": "grpo", "data": "rows.jsonl", "steps": 2, "groups_per_step": 2,
+                "num_generations": 4, "max_completion_length": 6, "learning_rate": 1e-2 } ],
               "rewards": [ { "kind": "length", "settings": { "target": 3 } } ],
               "save_steps": 1, "threads": 1,
             }
