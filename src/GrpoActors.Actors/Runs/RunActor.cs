@@ -136,7 +136,7 @@ internal sealed class RunActor : ReceiveActor
 
             StartStages(recovered);
             Become(Running);
-            log.LogInformation("The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
+            log.Log(services.Workers.AreElsewhere ? LogLevel.Information : LogLevel.Debug, "The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
             Decide(decider.Resume());
         });
         Failures();
