@@ -102,7 +102,7 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
     public void Scoring_forgotten_whenever_completions_arrive() =>
         IsCaught(() => new Misremembers((pipeline, command) => command is Command.CompletionsArrived
             ? pipeline with { Generation = pipeline.Generation with { Delivered = [] }, Scoring = ScorerMemory.Empty }
-            : pipeline), "no end after");
+            : pipeline), "and nothing came of anything");
 
     [Fact]
     public void Completions_of_other_weights_taken_for_those_of_the_version() =>

@@ -27,7 +27,11 @@ internal sealed class Coordinator : Process
     public Coordinator(SimulatedRun simulation)
         : base(simulation, "coordinator")
     {
-        Deadlines = new ClockedDeadlines(simulation, deadline => Deliver(() => Post(new Command.DeadlinePassed(deadline))));
+        Deadlines = new ClockedDeadlines(simulation, deadline => Deliver(() =>
+        {
+            simulation.DeadlinePasses(deadline);
+            Post(new Command.DeadlinePassed(deadline));
+        }));
     }
 
     public ClockedDeadlines Deadlines { get; }
