@@ -10,7 +10,8 @@ namespace GrpoActors.Actors.Embedded;
 /// The one thread that decides. Takes commands from the mailbox, lets the stages decide, appends what they decided, and only then runs the effects.
 /// </summary>
 /// <remarks>
-/// What is decided, when it is appended and when the run is given up is <see cref="Decider"/>'s. A failed append ends the loop: whoever starts next recovers by folding.
+/// What is decided, when it is appended and when the run is given up is <see cref="Decider"/>'s. A failed append ends the loop: the next start recovers
+/// by folding.
 /// <code>
 ///   mailbox -> decide, decide, ... -> append (durable) -> observers -> effects -> mailbox
 /// </code>

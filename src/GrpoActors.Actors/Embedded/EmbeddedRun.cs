@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using GrpoActors.Core;
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
@@ -94,7 +95,8 @@ internal sealed class EmbeddedRun(RunSetup setup, RunFolder folder, IJournalProv
     {
         try
         {
-            var decider = new Decider(Pipeline.Over(recovery.Run, setup.Identity, setup.Plan.Operation), setup.Plan.Operation.Deadlines.AskedMax) { Expected = recovery.Expected };
+            RunOperation operation = setup.Plan.Operation;
+            var decider = new Decider(Pipeline.Over(recovery.Run, setup.Identity, operation), operation.Deadlines.AskedMax) { Expected = recovery.Expected };
             Crew? crew = null;
             var loop = new DecisionLoop(decider, journal, Committed, crashPoints.Around(effect => crew!.Run(effect)), time, log);
             await using (crew = new Crew(setup, recovery, checkpoints, () => loop.Run, crashPoints.Around(loop.Post), loop.Fail, time, log))

@@ -79,7 +79,8 @@ internal sealed class Supervisor(int restartsMax, Func<long> committed, ILogger 
                     return;
                 }
 
-                log.LogWarning(failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, budget.Failures, restartsMax, failure.Message);
+                log.LogWarning(
+                    failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", name, budget.Failures, restartsMax, failure.Message);
                 crashed();
                 Task.Delay(budget.Pause, time, stop).ContinueWith(static _ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
             }

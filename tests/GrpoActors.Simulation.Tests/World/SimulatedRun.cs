@@ -246,15 +246,20 @@ internal sealed class SimulatedRun
         }
     }
 
-    public void DeadlinePasses(DeadlineId deadline) => unanswered[(deadline.For, deadline.Subject)] = unanswered.GetValueOrDefault((deadline.For, deadline.Subject)) + 1;
+    public void DeadlinePasses(DeadlineId deadline)
+    {
+        (Waits, string) wait = (deadline.For, deadline.Subject);
+        unanswered[wait] = unanswered.GetValueOrDefault(wait) + 1;
+    }
 
     /// <summary>
-    /// A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record, and so many deadlines of one wait have passed
-    /// (the first perhaps while that record was being appended).
+    /// A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record, and so
+    /// many deadlines of one wait have passed (the first perhaps while that record was being appended).
     /// </summary>
     public void StopRun(string reason)
     {
-        if (quietUntil < lastProgress || unanswered.Values.DefaultIfEmpty(0).Max() < Plan.Operation.Deadlines.AskedMax - 1 || !reason.StartsWith("Asked ", StringComparison.Ordinal))
+        bool hasAsked = reason.StartsWith("Asked ", StringComparison.Ordinal) && unanswered.Values.Any(times => times >= Plan.Operation.Deadlines.AskedMax - 1);
+        if (!hasAsked || quietUntil < lastProgress)
         {
             throw new Violation($"the run stops: {reason}");
         }
