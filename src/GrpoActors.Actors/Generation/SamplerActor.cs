@@ -7,6 +7,7 @@ using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 
 namespace GrpoActors.Actors.Generation;
@@ -38,7 +39,11 @@ internal sealed class SamplerActor : EngineActor
         });
     }
 
-    protected override void PreStart() => generator.Tell(Ready.Instance);
+    protected override void PreStart()
+    {
+        base.PreStart();
+        generator.Tell(Ready.Instance);
+    }
 
     protected override void PostStop()
     {
@@ -72,11 +77,11 @@ internal sealed class SamplerActor : EngineActor
         SamplePrompt[] asked = [.. tickets.Select(x => new SamplePrompt(Prompt(x), seeds.Sampling(x.Ticket.Group), x.Ticket.Indices))];
         var settings = new SampleSettings(groups.Sampling, groups.MaxCompletionLength, Greedy: false, Services.Setup.StopScanner(groups.Sampling));
         long started = Stopwatch.GetTimestamp();
-        IReadOnlyList<Completion[]> sampled = sampler.Sample(asked, settings, _ => generator.Tell(Progress.Instance), Services.Stopping);
+        IReadOnlyList<Completion[]> sampled = sampler.Sample(asked, settings, _ => Post(nameof(Command.Progress), Progress.Instance), Services.Stopping);
         TimeSpan each = Stopwatch.GetElapsedTime(started) / tickets.Length;
         for (int i = 0; i < tickets.Length; i++)
         {
-            generator.Tell(new Sampled(tickets[i].Ticket, policy.Policy, [.. sampled[i]], each));
+            Post(nameof(Command.CompletionsArrived), new Sampled(tickets[i].Ticket, policy.Policy, [.. sampled[i]], each));
         }
     }
 

@@ -20,7 +20,11 @@ internal sealed class EvaluatorActor : EngineActor
         Receive<Effect.Evaluate>(x => Evaluate(x.Version));
     }
 
-    protected override void PreStart() => Context.Parent.Tell(new Ready());
+    protected override void PreStart()
+    {
+        base.PreStart();
+        Context.Parent.Tell(new Ready());
+    }
 
     protected override void PostStop()
     {
@@ -45,7 +49,7 @@ internal sealed class EvaluatorActor : EngineActor
 
         if (last?.Version == version)
         {
-            Context.Parent.Tell(last); // asked twice, it is judged once
+            Post(last); // asked twice, it is judged once
         }
     }
 

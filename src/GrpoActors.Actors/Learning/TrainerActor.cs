@@ -213,8 +213,7 @@ internal sealed class TrainerActor : WorkerActor
         }
 
         reports++;
-        string name = $"report {command.GetType().Name}";
-        Services.CrashPoints.Between(name, () => Run.Tell(new TrainerReport(lease.Term, command, weights)));
+        Services.CrashPoints.Between("report", command.GetType().Name, () => Run.Tell(new TrainerReport(lease.Term, command, weights)));
     }
 
     /// <summary>A database that cannot be read now is asked again a little later.</summary>

@@ -20,7 +20,6 @@ namespace GrpoActors.Actors.Learning;
 /// <remarks>building -> (tells that it stands: what the one before was asked is asked again) training</remarks>
 internal sealed class TrainingActor : EngineActor
 {
-    private readonly IActorRef trainer;
     private readonly ILogger log;
     private readonly ICheckpointStore checkpoints;
     private readonly bool acceptLostTail;
@@ -31,7 +30,6 @@ internal sealed class TrainingActor : EngineActor
     public TrainingActor(WorkerServices services, string name, bool acceptLostTail)
         : base(services, name)
     {
-        trainer = Context.Parent;
         log = services.Logs.CreateLogger(name);
         checkpoints = services.Checkpoints!;
         this.acceptLostTail = acceptLostTail;
@@ -39,7 +37,11 @@ internal sealed class TrainingActor : EngineActor
         Receive<Effect>(CarryOut);
     }
 
-    protected override void PreStart() => Self.Tell(new Build());
+    protected override void PreStart()
+    {
+        base.PreStart();
+        Self.Tell(new Build());
+    }
 
     protected override void PostStop()
     {
@@ -57,9 +59,9 @@ internal sealed class TrainingActor : EngineActor
     {
         Dispose();
         tripped = null;
-        var recovery = Recovery.Fold(Services.Setup.Plan.Identity, Services.Journal.OpenForReading, checkpoints, acceptLostTail, static _ => { }, NullLogger.Instance); // of a lost tail the run itself tells
+        var recovery = Recovery.Fold(Services.Setup.Plan.Identity, Services.Journal.OpenForReading, checkpoints, acceptLostTail, static _ => { }, NullLogger.Instance, Services.Fence); // of a lost tail the run itself tells
         engine = recovery.Rebuild(Services.Setup, Publish, log, Services.Stopping, out training);
-        trainer.Tell(new Command.TrainerRestarted());
+        Post(new Command.TrainerRestarted());
     }
 
     private void CarryOut(Effect effect)
@@ -77,10 +79,10 @@ internal sealed class TrainingActor : EngineActor
                 checkpoints.RetireAllBut(x.Kept);
                 break;
             case Effect.PublishVersion x when Services.Weights.Has(x.Version):
-                trainer.Tell(new Command.VersionPublished(x.Version));
+                Post(new Command.VersionPublished(x.Version));
                 break;
             case Effect.TrainBatch x when tripped?.Step == x.Batch.Inputs.Step:
-                trainer.Tell(tripped);
+                Post(tripped);
                 break;
             case { } when tripped is not null:
                 break;
@@ -91,14 +93,14 @@ internal sealed class TrainingActor : EngineActor
                 Train(x);
                 break;
             case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps - 1 && training.Last is { } last:
-                trainer.Tell(new Command.BatchTrained(x.Batch.Inputs.Step, last, new StepTimings(TimeSpan.Zero, TimeSpan.Zero)));
+                Post(new Command.BatchTrained(x.Batch.Inputs.Step, last, new StepTimings(TimeSpan.Zero, TimeSpan.Zero)));
                 break;
             case Effect.PublishVersion x when x.Version == training.Version:
                 Publish(engine.Publish(x.Version, training.Policy));
                 break;
             case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
                 CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
-                trainer.Tell(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                Post(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
                 break;
             default:
                 log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
@@ -119,20 +121,20 @@ internal sealed class TrainingActor : EngineActor
         {
             long started = Stopwatch.GetTimestamp();
             StepOutputs outputs = training.Train(asked.Batch, Services.Stopping);
-            trainer.Tell(new Command.BatchTrained(step, outputs, new StepTimings(Stopwatch.GetElapsedTime(started), TimeSpan.Zero)));
+            Post(new Command.BatchTrained(step, outputs, new StepTimings(Stopwatch.GetElapsedTime(started), TimeSpan.Zero)));
         }
         catch (StepFailedException failure)
         {
             log.LogWarning("Step {Step} cannot be trained: {Reason}", step, failure.Message);
             tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
-            trainer.Tell(tripped);
+            Post(tripped);
         }
     }
 
     private void Publish(PolicyWeights policy)
     {
         Services.Weights.Publish(policy);
-        trainer.Tell(new Command.VersionPublished(policy.Version));
+        Post(new Command.VersionPublished(policy.Version));
     }
 
     private sealed record Build;

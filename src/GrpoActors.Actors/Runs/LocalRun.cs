@@ -27,6 +27,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
 
     private readonly RunStatus status = new();
     private readonly BusyWorkers busy = new();
+    private readonly WeightStore weights = new();
 
     /// <summary>Set when <see cref="TrainAsync"/> has come to the run's end.</summary>
     public RunResult? Result { get; private set; }
@@ -38,7 +39,11 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         Channel<StepReport> reports = Channel.CreateUnbounded<StepReport>();
         ActorSystem system = Start();
         IActorRef run = system.ActorOf(Props.CreateBy(new ActorMaker(() => new RunActor(Services(report => reports.Writer.TryWrite(report))))), "run");
-        using CancellationTokenRegistration stopping = cancellation.Register(() => reports.Writer.TryComplete());
+        using CancellationTokenRegistration stopping = cancellation.Register(() =>
+        {
+            run.Tell(RunActor.Stop.Instance); // at once: no step is begun while the caller comes to the end of the stream
+            reports.Writer.TryComplete();
+        });
         Task over = status.Ended.ContinueWith(_ => reports.Writer.TryComplete(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
@@ -72,7 +77,6 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
 
     private RunServices Services(Action<StepReport> report)
     {
-        var weights = new WeightStore();
         var contents = new InProcessContents(weights);
         var workers = new WorkerServices
         {
@@ -130,6 +134,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         }
 
         await system.Terminate();
+        weights.RetireBelow(long.MaxValue); // their memory is given back
     }
 
     private sealed class OneLogger(ILogger log) : ILoggerFactory

@@ -7,47 +7,92 @@ internal sealed class MessageTimers(TimeProvider time, IActorRef to) : IDisposab
 {
     private static readonly TimeSpan LongestNap = TimeSpan.FromDays(1); // timers take no more than 49 days
 
-    private readonly Dictionary<object, ITimer> timers = [];
+    private readonly Dictionary<object, Pending> pending = []; // locked: threads of the clock take out what is due
 
     /// <summary>In place of what was set under this key before. A message that has been sent already still comes: its receiver tells it from a later one.</summary>
     public void Set(object key, object message, TimeSpan after)
     {
-        Cancel(key);
-        timers[key] = time.CreateTimer(static state => ((Due)state!).Send(), new Due(to, message), after < LongestNap ? after : LongestNap, Timeout.InfiniteTimeSpan);
+        lock (pending)
+        {
+            Cancel(key);
+            var set = new Pending(message) { Left = after };
+            pending[key] = set;
+            set.Timer = time.CreateTimer(_ => Fire(key, set), null, set.Nap(), Timeout.InfiniteTimeSpan);
+        }
     }
 
     /// <param name="period">Infinite: never.</param>
     public void Repeat(object key, object message, TimeSpan period)
     {
-        Cancel(key);
-        if (period != Timeout.InfiniteTimeSpan)
+        lock (pending)
         {
-            timers[key] = time.CreateTimer(static state => ((Due)state!).Send(), new Due(to, message), period, period);
+            Cancel(key);
+            if (period != Timeout.InfiniteTimeSpan)
+            {
+                pending[key] = new Pending(message) { Timer = time.CreateTimer(_ => to.Tell(message), null, period, period) };
+            }
         }
     }
 
     public void Cancel(object key)
     {
-        if (timers.Remove(key, out ITimer? timer))
+        lock (pending)
         {
-            timer.Dispose();
+            if (pending.Remove(key, out Pending? cancelled))
+            {
+                cancelled.Timer?.Dispose();
+            }
         }
     }
 
-    public void Dispose() => CancelAll();
-
-    public void CancelAll()
+    public void CancelAllBut(object? spared)
     {
-        foreach (ITimer timer in timers.Values)
+        lock (pending)
         {
-            timer.Dispose();
+            foreach (object key in pending.Keys.Where(key => !key.Equals(spared)).ToArray())
+            {
+                Cancel(key);
+            }
         }
-
-        timers.Clear();
     }
 
-    private sealed record Due(IActorRef To, object Message)
+    public void Dispose() => CancelAllBut(null);
+
+    private void Fire(object key, Pending fired)
     {
-        public void Send() => To.Tell(Message);
+        lock (pending)
+        {
+            if (!pending.TryGetValue(key, out Pending? present) || present != fired)
+            {
+                return; // cancelled, or another was set in its place
+            }
+
+            if (fired.Left > TimeSpan.Zero)
+            {
+                fired.Timer?.Change(fired.Nap(), Timeout.InfiniteTimeSpan);
+                return;
+            }
+
+            Cancel(key);
+        }
+
+        to.Tell(fired.Message);
+    }
+
+    private sealed class Pending(object message)
+    {
+        public object Message => message;
+
+        public ITimer? Timer { get; set; }
+
+        /// <summary>Beyond the nap under way.</summary>
+        public TimeSpan Left { get; set; }
+
+        public TimeSpan Nap()
+        {
+            TimeSpan nap = Left < LongestNap ? Left : LongestNap;
+            Left -= nap;
+            return nap;
+        }
     }
 }

@@ -53,6 +53,8 @@ internal sealed class RunActor : ReceiveActor
     private bool flushAsked, delayed;
     private RestartBudget restarts;
     private int beginning;
+    private bool isPaused; // the back-off before the next beginning is not yet over
+    private bool stops; // as soon as no append is under way
 
     public RunActor(RunServices services)
     {
@@ -75,6 +77,20 @@ internal sealed class RunActor : ReceiveActor
     {
         services.CrashPoints.Reach("run begins");
         Begin();
+    }
+
+    /// <summary>Its own failures (a disk that is full under the run's files, a bug) are treated as those of its children: nobody above it restarts it.</summary>
+    protected override bool AroundReceive(Receive receive, object message)
+    {
+        try
+        {
+            return base.AroundReceive(receive, message);
+        }
+        catch (Exception failure)
+        {
+            Respond(FailureTable.Of(FailedChild.Protocol, failure), failure);
+            return true;
+        }
     }
 
     protected override void PostStop()
@@ -107,7 +123,7 @@ internal sealed class RunActor : ReceiveActor
             services.Journal.Prepare();
             journal = Context.ActorOf(JournalActor.Props(services.Journal, plan, record.Replayed), $"journal-{beginning}");
         }
-        catch (Exception failure) when (failure is StorageException or RunFailedException) // a database that cannot be reached now, a folder that another process still holds
+        catch (Exception failure) // a database that cannot be reached now, a folder that another process still holds
         {
             Respond(FailureTable.Of(FailedChild.Protocol, failure), failure);
         }
@@ -185,7 +201,7 @@ internal sealed class RunActor : ReceiveActor
         WorkerPlacement workers = services.Workers;
         RunState run = recovered.Run;
         learner = Child("learner", () => new LearnerActor(
-            log, workers.Trainer(work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time));
+            log, workers.Trainer(recovered.Fence, work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time));
         groups = Child("group-aggregator", () => new GroupAggregatorActor(learner));
         scorers = Child("scorer-pool", () => new ScorerPoolActor(log, workers.Scorers(work.Token), services.Contents));
         generators = Child("generator-pool", () => new GeneratorPoolActor(log, workers.Generators(work.Token), services.Contents, scorers, workers.GroupsPerGenerator));
@@ -202,29 +218,30 @@ internal sealed class RunActor : ReceiveActor
         Receive<Command>(Hear);
         Receive<FromWorker>(Hear);
         Receive<ToRun>(message => Desk(message).Forward(message));
-        Receive<Flush>(x =>
+        Receive<Flush>(_ =>
         {
-            if (x.Beginning == beginning)
-            {
-                flushAsked = false;
-                Append();
-            }
+            flushAsked = false;
+            Append();
         });
-        Receive<DelayOver>(x =>
+        Receive<DelayOver>(_ =>
         {
-            if (x.Beginning == beginning && delayed)
+            if (delayed)
             {
                 delayed = false;
                 Append(patient: false);
             }
         });
-        Receive<Appended>(Appended);
-        Receive<AppendOverdue>(x =>
+        Receive<Appended>(x =>
         {
-            if (x.Beginning == beginning && appending?.Position == x.Position)
+            if (IsOfUnderWay(x))
             {
-                Recover(new StorageException($"an append to the journal was not answered within {services.AppendMax.TotalSeconds:0} s: whether it was kept is found out by reading."));
+                Appended();
             }
+        });
+        Receive<AppendOverdue>(_ =>
+        {
+            appending = null;
+            Recover(new StorageException($"An append to the journal was not answered within {services.AppendMax.TotalSeconds:0} s: whether it was kept is found out by reading."));
         });
         Receive<WeightsPublished>(generators.Forward);
         Receive<WeightsLost>(generators.Forward);
@@ -236,10 +253,7 @@ internal sealed class RunActor : ReceiveActor
         Failures();
     }
 
-    private void Hear(Command command)
-    {
-        services.CrashPoints.Around((Command heard) => Decide(decider!.Handle(heard)))(command);
-    }
+    private void Hear(Command command) => services.CrashPoints.Between("hear", command.GetType().Name, () => Decide(decider!.Handle(command)));
 
     /// <summary>What a worker says reaches its stage only if it is a worker of this very run.</summary>
     private void Hear(FromWorker message)
@@ -279,7 +293,7 @@ internal sealed class RunActor : ReceiveActor
         if (decider.HasPending && appending is null && !flushAsked)
         {
             flushAsked = true;
-            Self.Tell(new Flush(beginning)); // behind what has arrived meanwhile: it shares the transaction
+            Self.Tell(new Flush()); // behind what has arrived meanwhile: it shares the transaction
         }
     }
 
@@ -296,7 +310,7 @@ internal sealed class RunActor : ReceiveActor
             if (!delayed)
             {
                 delayed = true;
-                timers.Set(nameof(DelayOver), new DelayOver(beginning), Decider.GroupCommitDelay);
+                timers.Set(nameof(DelayOver), new DelayOver(), Decider.GroupCommitDelay);
             }
 
             return;
@@ -318,25 +332,16 @@ internal sealed class RunActor : ReceiveActor
         ReachKinds("append", batch);
         appending = batch;
         appendStarted = services.Time.GetTimestamp();
-        timers.Set(nameof(AppendOverdue), new AppendOverdue(beginning, batch.Position), services.AppendMax);
+        timers.Set(nameof(AppendOverdue), new AppendOverdue(), services.AppendMax);
         journal.Tell(new Append(batch.Position, [.. batch.Events.Select(e => e.Event)]));
     }
 
-    private void Appended(Appended appended)
-    {
-        if (appending is not { } batch || appended.Position != batch.Position + batch.Events.Length)
-        {
-            return; // of an earlier beginning
-        }
+    private bool IsOfUnderWay(Appended appended) => appending is { } batch && appended.Position == batch.Position + batch.Events.Length;
 
-        timers.Cancel(nameof(AppendOverdue));
-        appending = null;
-        services.Status.Appended(services.Time.GetElapsedTime(appendStarted));
-        services.CrashPoints.Progressed();
-        ReachKinds("appended", batch);
-        record!.Committed(batch.Events);
+    private void Appended()
+    {
+        DecidedBatch batch = Settle();
         RunState before = batch.Events[0].Before, now = batch.Events[^1].After;
-        services.Status.Reached(now);
         if (now.Version > before.Version)
         {
             Announce(now);
@@ -352,6 +357,20 @@ internal sealed class RunActor : ReceiveActor
         {
             Append();
         }
+    }
+
+    /// <summary>What was under way is durable, and people read of it.</summary>
+    private DecidedBatch Settle()
+    {
+        DecidedBatch batch = appending!;
+        appending = null;
+        timers.Cancel(nameof(AppendOverdue));
+        services.Status.Appended(services.Time.GetElapsedTime(appendStarted));
+        services.CrashPoints.Progressed();
+        ReachKinds("appended", batch);
+        services.Status.Reached(batch.Events[^1].After);
+        record!.Committed(batch.Events);
+        return batch;
     }
 
     private void ReachKinds(string moment, DecidedBatch batch)
@@ -375,7 +394,7 @@ internal sealed class RunActor : ReceiveActor
     {
         foreach (Effect effect in batch.Effects)
         {
-            services.CrashPoints.Around((Effect one) => Run(one, batch))(effect);
+            services.CrashPoints.Between("effect", effect.GetType().Name, () => Run(effect, batch));
         }
     }
 
@@ -420,33 +439,41 @@ internal sealed class RunActor : ReceiveActor
     {
         Receive<JournalFailed>(failed =>
         {
+            appending = null;
             Exception failure = failed.Stale ? new StaleWriterException(failed.Reason) : new StorageException(failed.Reason);
             Respond(FailureTable.Of(FailedChild.Protocol, failure), failure);
         });
         Receive<ChildFailed>(failed =>
         {
-            if (failed.Child.Path.Name.EndsWith($"-{beginning}", StringComparison.Ordinal))
+            if (failed.Child.Equals(journal))
             {
-                Respond(FailureTable.Of(FailedChild.Protocol, failed.Failure), failed.Failure);
+                appending = null;
             }
+
+            Respond(FailureTable.Of(FailedChild.Protocol, failed.Failure), failed.Failure);
         });
         Receive<WorkerGaveUp>(failed => Respond(failed.Response, failed.Failure));
-        Receive<Stop>(_ => StopAll());
+        Receive<Terminated>(_ => { }); // of the beginning before
+        Receive<Stop>(_ => StopSelf());
     }
 
     private void Respond(FailureResponse response, Exception failure)
     {
-        if (response == FailureResponse.RecoverRun)
+        switch (response)
         {
-            Recover(failure);
-        }
-        else
-        {
-            GiveUp(failure, response == FailureResponse.StopStale);
+            case FailureResponse.RestartChild or FailureResponse.RecoverRun:
+                Recover(failure);
+                break;
+            case FailureResponse.StopStale:
+                GiveUp(failure, stale: true);
+                break;
+            default:
+                GiveUp(failure, stale: false);
+                break;
         }
     }
 
-    /// <summary>Stops all children and begins again from the journal, after a back-off.</summary>
+    /// <summary>Stops all children and, when the last has stopped, begins again from the journal, after a back-off.</summary>
     private void Recover(Exception failure)
     {
         restarts = restarts.After(decider?.Run.Version.Steps ?? restarts.CommittedAt);
@@ -459,37 +486,111 @@ internal sealed class RunActor : ReceiveActor
         services.Status.Restarted();
         log.LogWarning(failure, "The run begins again from its journal ({Restart} of {RestartsMax}): {Reason}", restarts.Failures, services.RestartsMax, failure.Message);
         StopChildren();
-        beginning++; // what the stopped children still say is of no account
-        Become(Pausing);
+        isPaused = true;
         timers.Set(nameof(BeginAgain), new BeginAgain(), restarts.Pause);
+        timers.Set(nameof(ChildrenLate), new ChildrenLate(), services.StopMax);
+        Become(() => Pausing(failure));
     }
 
-    private void Pausing()
+    private void Pausing(Exception failure)
     {
         Receive<BeginAgain>(_ =>
         {
+            isPaused = false;
+            BeginIfStopped();
+        });
+        Receive<Terminated>(_ => BeginIfStopped());
+        Receive<ChildrenLate>(_ => GiveUp(failure, stale: false)); // a worker stands still: two of its kind must not be at work
+        AppendUnderWay(StopJournal);
+    }
+
+    private void BeginIfStopped()
+    {
+        if (!isPaused && !Context.GetChildren().Any())
+        {
+            timers.Cancel(nameof(ChildrenLate));
             Become(Recovering);
             Begin();
+        }
+    }
+
+    /// <summary>The journal finishes the append that is under way: a later writer, in this process or another, must not meet it half-way.</summary>
+    private void AppendUnderWay(Action over)
+    {
+        Receive<Appended>(x =>
+        {
+            if (IsOfUnderWay(x))
+            {
+                Keep();
+                over();
+            }
         });
-        Receive<Stop>(_ => StopAll());
+        Receive<JournalFailed>(_ => GiveItUp());
+        Receive<AppendOverdue>(_ => GiveItUp());
+        Receive<ChildFailed>(failed =>
+        {
+            if (failed.Child.Equals(journal))
+            {
+                GiveItUp();
+            }
+        });
+        Receive<Stop>(_ => StopSelf());
         ReceiveAny(_ => { });
+
+        void Keep()
+        {
+            try
+            {
+                Settle();
+            }
+            catch (Exception failure)
+            {
+                log.LogWarning("{Reason} The next start makes it good", failure.Message);
+            }
+        }
+
+        void GiveItUp()
+        {
+            appending = null;
+            over();
+        }
     }
 
     private void StopChildren()
     {
         work.Cancel();
-        foreach (IActorRef child in Context.GetChildren())
+        timers.CancelAllBut(nameof(AppendOverdue));
+        foreach (IActorRef child in Context.GetChildren().ToArray())
         {
-            Context.Stop(child);
+            Context.Watch(child);
+            if (!child.Equals(journal))
+            {
+                Context.Stop(child);
+            }
         }
 
-        timers.CancelAll();
+        if (appending is null)
+        {
+            StopJournal();
+        }
     }
 
-    private void StopAll()
+    private void StopJournal()
     {
+        Context.Stop(journal);
+        if (stops)
+        {
+            record?.Dispose(); // its files are free for the next start even if a worker stands still
+            record = null;
+            Context.Stop(Self);
+        }
+    }
+
+    private void StopSelf()
+    {
+        stops = true;
+        Become(() => AppendUnderWay(StopJournal));
         StopChildren();
-        Context.Stop(Self);
     }
 
     /// <summary>The trainer may have been stopped, or have died, before it deleted what the last append retired; it will not be asked again.</summary>
@@ -514,19 +615,16 @@ internal sealed class RunActor : ReceiveActor
     private void GiveUp(Exception failure, bool stale)
     {
         services.Status.Failed(failure);
-        if (stale)
+        if (stale) // it speaks for no run any more
         {
+            Become(() => AppendUnderWay(StopJournal));
             StopChildren();
-            Become(() => // it speaks for nobody
-            {
-                Receive<Stop>(_ => StopAll());
-                ReceiveAny(_ => { });
-            });
             return;
         }
 
+        work.Cancel();
+        timers.CancelAllBut(nameof(AppendOverdue));
         Say(new RunOver(failure.Message));
-        StopChildren();
     }
 
     /// <summary>Tells the workers, and whoever asks from now on until this process goes.</summary>
@@ -539,19 +637,20 @@ internal sealed class RunActor : ReceiveActor
 
         Become(() =>
         {
-            Receive<Stop>(_ => StopAll());
             Receive<ToRun>(_ => Sender.Tell(over));
-            ReceiveAny(_ => { });
+            AppendUnderWay(StopJournal);
         });
     }
 
-    private sealed record Flush(int Beginning);
+    private sealed record Flush;
 
-    private sealed record DelayOver(int Beginning);
+    private sealed record DelayOver;
 
-    private sealed record AppendOverdue(int Beginning, long Position);
+    private sealed record AppendOverdue;
 
     private sealed record BeginAgain;
+
+    private sealed record ChildrenLate;
 }
 
 /// <summary>To the run's actor: a worker of this process has failed beyond its restart budget, or in a way that no restart mends.</summary>

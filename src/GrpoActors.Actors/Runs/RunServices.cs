@@ -38,6 +38,9 @@ internal sealed record RunServices
     /// <summary>An append that has not been answered by then counts as failed; what was kept is found out by reading.</summary>
     public TimeSpan AppendMax { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>Before the run begins again all its actors have stopped; one that stands still for so long ends it.</summary>
+    public TimeSpan StopMax { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>So often the run begins again from the journal without a committed step between.</summary>
     public int RestartsMax { get; init; } = 5;
 

@@ -18,10 +18,14 @@ internal sealed class RewardActor : EngineActor
         : base(services, name)
     {
         this.name = name;
-        Receive<ScoreCall>(call => Context.Parent.Tell(new Command.ScoreArrived(call, [.. Score(call)])));
+        Receive<ScoreCall>(call => Post(new Command.ScoreArrived(call, [.. Score(call)])));
     }
 
-    protected override void PreStart() => Context.Parent.Tell(new Ready(name));
+    protected override void PreStart()
+    {
+        base.PreStart();
+        Context.Parent.Tell(new Ready(name));
+    }
 
     private ScoreOutcome[] Score(ScoreCall call)
     {
@@ -32,5 +36,6 @@ internal sealed class RewardActor : EngineActor
             AtOnce, setup.Plan.Identity.Rewards[call.Reward].Deadline, Services.Time, Services.Stopping).GetAwaiter().GetResult();
     }
 
+    /// <summary>It scores whatever comes next; the call that the one before broke off is to be said again.</summary>
     internal sealed record Ready(string Name);
 }

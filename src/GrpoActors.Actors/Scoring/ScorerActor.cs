@@ -12,9 +12,9 @@ namespace GrpoActors.Actors.Scoring;
 /// <summary>The scorers of a process: takes as many calls as it has threads, and one more for each so that none waits for the network.</summary>
 internal sealed class ScorerActor : WorkerActor
 {
+    private readonly HashSet<CallKey> waiting = []; // being fetched, or for a reward that is free
     private readonly Queue<ScoreCall> ready = new();
-    private readonly HashSet<CallKey> held = [];
-    private readonly Dictionary<string, ScoreCall?> rewards = []; // by engine: the call in hand
+    private readonly Dictionary<string, Reward> rewards = []; // by engine
     private int most;
     private IActorRef? drains; // told as soon as nothing is held
 
@@ -31,7 +31,7 @@ internal sealed class ScorerActor : WorkerActor
         });
         Receive<CallIssued>(x =>
         {
-            if (held.Add(x.Key))
+            if (waiting.Add(x.Key)) // one that a reward has in hand is overdue: another may be quicker
             {
                 Fetch(x);
             }
@@ -39,15 +39,17 @@ internal sealed class ScorerActor : WorkerActor
         Receive<ScoreCall>(Give);
         Receive<Lost>(x =>
         {
-            held.Remove(x.Key);
+            waiting.Remove(x.Key);
             Log.LogWarning("The completions of {Call} cannot be had: {Reason}", x.Key, x.Reason); // its deadline passes, and it is called again
             Ask();
         });
         Receive<RewardActor.Ready>(x =>
         {
-            if (rewards[x.Name] is { } broken)
+            Reward reward = rewards[x.Name];
+            reward.IsReady = true;
+            if (reward.Call is { } broken)
             {
-                EngineOf(x.Name).Tell(broken); // the call that the reward before it broke off
+                EngineOf(x.Name).Tell(broken); // the call that the one before it broke off
             }
             else
             {
@@ -57,10 +59,10 @@ internal sealed class ScorerActor : WorkerActor
         Receive<Command.ScoreArrived>(x =>
         {
             CallKey key = CallKey.Of(x.Call);
-            held.Remove(key);
-            foreach (string name in rewards.Where(reward => reward.Value is { } call && CallKey.Of(call) == key).Select(reward => reward.Key).ToArray())
+            waiting.Remove(key); // issued again, and answered after all
+            foreach ((string _, Reward reward) in rewards.Where(reward => EngineOf(reward.Key).Equals(Sender)))
             {
-                rewards[name] = null;
+                reward.Call = null;
             }
 
             Run.Tell(new CallAnswered(By, key, x.Outcomes));
@@ -74,8 +76,8 @@ internal sealed class ScorerActor : WorkerActor
         for (int i = 1; i <= Services.Setup.Plan.Operation.Scorers; i++)
         {
             string name = Services.Prefix + $"scorer-{i}";
-            rewards[name] = null;
-            StartEngine(name, () => new RewardActor(Services, name), "grpo.dispatchers.scoring", static () => { });
+            Reward reward = rewards[name] = new Reward();
+            StartEngine(name, () => new RewardActor(Services, name), "grpo.dispatchers.scoring", () => reward.IsReady = false);
         }
 
         Timers.Repeat(nameof(AskAgain), new AskAgain(), Services.AskAgainAfter);
@@ -104,25 +106,39 @@ internal sealed class ScorerActor : WorkerActor
 
     private void Assign()
     {
-        foreach (string free in rewards.Where(reward => reward.Value is null && !EngineOf(reward.Key).IsNobody()).Select(reward => reward.Key).ToArray())
+        foreach ((string name, Reward reward) in rewards.Where(reward => reward.Value is { IsReady: true, Call: null }))
         {
-            if (!ready.TryDequeue(out ScoreCall? call))
+            ScoreCall? call;
+            do
             {
-                return;
+                if (!ready.TryDequeue(out call))
+                {
+                    return;
+                }
             }
+            while (!waiting.Remove(CallKey.Of(call)));
 
-            rewards[free] = call;
-            EngineOf(free).Tell(call);
+            reward.Call = call;
+            EngineOf(name).Tell(call);
         }
     }
 
     private void Ask()
     {
-        Run.Tell(new CallsWanted(By, Math.Max(0, most - held.Count)));
-        if (held.Count == 0)
+        int held = waiting.Count + rewards.Values.Count(reward => reward.Call is not null);
+        Run.Tell(new CallsWanted(By, Math.Max(0, most - held)));
+        if (held == 0)
         {
             drains?.Tell(Drained.Instance);
         }
+    }
+
+    private sealed class Reward
+    {
+        public bool IsReady { get; set; }
+
+        /// <summary>In hand.</summary>
+        public ScoreCall? Call { get; set; }
     }
 
     private sealed record AskAgain;

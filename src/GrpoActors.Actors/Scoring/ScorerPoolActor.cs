@@ -50,7 +50,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
                 return; // asked again while it still waits
             }
 
-            open[key] = new Open(x.Call, null, null);
+            open[key] = open.TryGetValue(key, out Open? overdue) ? overdue with { Holder = null } : new Open(x.Call, null, null);
             waiting.AddLast(key);
             Assign();
         });

@@ -150,24 +150,30 @@ internal abstract class WorkerActor : ReceiveActor
 /// <summary>Does the blocking work of a worker, one message at a time, on a thread of its own. Holds an engine and nothing of the run.</summary>
 internal abstract class EngineActor : ReceiveActor
 {
-    private readonly BusyWorkers busy;
+    private readonly IActorRef worker = Context.Parent;
     private readonly string name;
 
     protected EngineActor(WorkerServices services, string name)
     {
         Services = services;
-        busy = services.Busy;
         this.name = name;
-        busy.Add(name);
     }
 
     protected WorkerServices Services { get; }
 
+    protected override void PreStart() => Services.Busy.Add(name); // not in the constructor: where that fails, nothing is stopped
+
     protected override void PostStop()
     {
-        busy.Remove(name);
+        Services.Busy.Remove(name);
         base.PostStop();
     }
+
+    /// <summary>Tells the worker what was brought about.</summary>
+    protected void Post(Command command) => Post(command.GetType().Name, command);
+
+    /// <param name="what">The command of the run that follows from it.</param>
+    protected void Post(string what, object message) => Services.CrashPoints.Between("post", what, () => worker.Tell(message, Self));
 
     protected override void PreRestart(Exception reason, object message) =>
         throw new InvalidOperationException($"{name} is stopped when it fails, never restarted in place.");

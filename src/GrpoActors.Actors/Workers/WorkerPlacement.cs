@@ -40,8 +40,10 @@ internal sealed class WorkerPlacement
     /// <param name="stop">Ends their blocking work.</param>
     public ImmutableArray<LocalWorker> Scorers(CancellationToken stop) => services is null ? [] : [new LocalWorker("scorer", run => new ScorerActor(services with { Stopping = stop }, "scorer", run))];
 
+    /// <param name="fence">Of the run's writer.</param>
     /// <param name="stop">Ends its blocking work.</param>
-    public ImmutableArray<LocalWorker> Trainer(CancellationToken stop) => services is null ? [] : [new LocalWorker("trainer", run => new TrainerActor(services with { Stopping = stop }, "trainer", run))];
+    public ImmutableArray<LocalWorker> Trainer(long fence, CancellationToken stop) =>
+        services is null ? [] : [new LocalWorker("trainer", run => new TrainerActor(services with { Fence = fence, Stopping = stop }, "trainer", run))];
 }
 
 /// <summary>A worker that is the child of a stage.</summary>

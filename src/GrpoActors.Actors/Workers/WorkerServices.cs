@@ -33,6 +33,9 @@ internal sealed record WorkerServices
     /// <summary>How often a trainer asks for its lease. Infinite where no message is lost.</summary>
     public TimeSpan LeaseRenewal { get; init; } = Timeout.InfiniteTimeSpan;
 
+    /// <summary>Of the run's writer, where it is in this process: records of a later one end it. Elsewhere the writer may change without this process having to stop.</summary>
+    public long Fence { get; init; } = long.MaxValue;
+
     /// <summary>Ends the blocking work of this process's workers.</summary>
     public CancellationToken Stopping { get; init; } = CancellationToken.None;
 

@@ -1,20 +1,23 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
-using GrpoActors.Journal;
 
 namespace GrpoActors.Runtime.Chaos;
 
 /// <summary>
-/// Named moments at which a process can be made to kill itself with SIGKILL: the k-th time that one is reached. Placed in decorators around the
-/// effect runner, the mailbox, the journal and the disk; nothing in stages or kernels knows of them.
+/// Named moments at which a process can be made to kill itself with SIGKILL: the k-th time that one is reached. Placed where messages pass between the run's actor and its workers, around
+/// appends and around the disk; nothing in stages or kernels knows of them.
 /// </summary>
 /// <remarks>
 /// <code>
-/// effect TrainBatch        before an effect is handed to its worker;     effect TrainBatch done: after
-/// post BatchTrained        before a worker's answer is in the mailbox;   post BatchTrained done: after
+/// run begins               the run's actor starts here;                  run leaves: it stops
+/// effect TrainBatch        before an effect is handed to its stage;      effect TrainBatch done: after
+/// order TrainBatch         before a trainer with the lease begins with it
+/// post BatchTrained        before what a worker brought about is sent;   post BatchTrained done: after
+/// report BatchTrained      before a trainer tells the run of it;         report BatchTrained done: after
+/// hear BatchTrained        before the run decides on it;                 hear BatchTrained done: after
+/// grant lease              before a trainer is told that it has it;      grant lease done: after
 /// append StepCommitted     before the append that holds such an event;   appended StepCommitted: after it is durable
 /// delete-records           before retired records are deleted;           delete-records done: after
 /// create | flush | flush-folder | rename | delete ...   before the disk does it for a checkpoint;  "flush done" and so on: after
@@ -121,22 +124,22 @@ public sealed class CrashPoints
     /// <summary>This process has made something durable.</summary>
     internal void Progressed() => progressed = true;
 
-    internal Action<Command> Around(Action<Command> post) => this == None ? post : command =>
-    {
-        string name = $"post {command.GetType().Name}";
-        Between(name, () => post(command));
-    };
-
-    internal Action<Effect> Around(Action<Effect> run) => this == None ? run : effect =>
-    {
-        string name = $"effect {effect.GetType().Name}";
-        Between(name, () => run(effect));
-    };
-
-    public IJournalProvider Around(IJournalProvider journals) => this == None ? journals : new CrashingJournals(journals, this);
-
     /// <param name="whose">Stands before the names of this disk's points.</param>
     public IDisk Around(IDisk disk, string whose = "") => this == None ? disk : new CrashingDisk(disk, this, whose.Length == 0 ? "" : whose + " ");
+
+    /// <param name="moment">For example <c>post</c>.</param>
+    /// <param name="what">What is passed on: the kind of command or effect.</param>
+    internal void Between(string moment, string what, Action pass)
+    {
+        if (this == None)
+        {
+            pass();
+        }
+        else
+        {
+            Between($"{moment} {what}", pass);
+        }
+    }
 
     internal void Between(string name, Action act)
     {

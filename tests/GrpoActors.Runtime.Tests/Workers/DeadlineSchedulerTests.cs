@@ -2,7 +2,7 @@ using GrpoActors.Hub.Tests;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Runtime.Tests.Workers;
 
 public sealed class DeadlineSchedulerTests
 {

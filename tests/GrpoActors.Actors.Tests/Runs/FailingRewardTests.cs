@@ -4,7 +4,7 @@ using GrpoActors.Core.Scoring;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 public sealed class FailingRewardTests : IDisposable
 {

@@ -4,7 +4,7 @@ using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Workers;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 /// <summary>An engine with hooks that may throw: before the k-th draw of all samplers, before the k-th update of all trainers. k counts from 1.</summary>
 internal sealed class FaultyEngine(IEngine engine) : IEngine

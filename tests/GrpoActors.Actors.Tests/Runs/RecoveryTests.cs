@@ -4,7 +4,7 @@ using GrpoActors.Journal;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 public sealed class RecoveryTests : IDisposable
 {
@@ -16,7 +16,7 @@ public sealed class RecoveryTests : IDisposable
     public async Task A_lost_tail_of_the_journal_is_computed_again_and_meets_the_checkpoint()
     {
         string expected = (await tiny.Train()).Hashes;
-        await LoseTheTail(step: 3);
+        LoseTheTail(step: 3);
         Outcome again = await tiny.Train();
         Assert.Equal(expected, again.Hashes);
         Assert.Equal([4, 5, 6, 7], again.Steps.Select(step => step.RunStep));
@@ -27,7 +27,7 @@ public sealed class RecoveryTests : IDisposable
     public async Task A_lost_tail_that_comes_out_differently_stops_the_run_before_the_step_is_durable()
     {
         await tiny.Train();
-        await LoseTheTail(step: 3);
+        LoseTheTail(step: 3);
         tiny.Even = (x, _) => ValueTask.FromResult<float?>(x.Completion.Length); // not what was rewarded before
         for (int start = 0; start < 2; start++)
         {
@@ -41,7 +41,7 @@ public sealed class RecoveryTests : IDisposable
     {
         tiny.Overrides.AddRange([("order", "arrival"), ("lag", "1")]);
         await tiny.Train();
-        await LoseTheTail(step: 3);
+        LoseTheTail(step: 3);
         var refused = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
         Assert.Contains("--accept-lost-tail", refused.Message, StringComparison.Ordinal);
         tiny.AcceptLostTail = true;
@@ -82,10 +82,7 @@ public sealed class RecoveryTests : IDisposable
     public async Task Without_its_journal_a_run_computes_everything_again_and_must_meet_its_checkpoints()
     {
         string expected = (await tiny.Train()).Hashes;
-        foreach (string file in Directory.GetFiles(tiny.Folder, "journal.db*"))
-        {
-            File.Delete(file);
-        }
+        tiny.Journal.Delete();
 
         Assert.Equal(expected, (await tiny.Train()).Hashes);
         Assert.DoesNotContain(tiny.Log.Lines, line => line.Contains("is started again", StringComparison.Ordinal));
@@ -100,7 +97,7 @@ public sealed class RecoveryTests : IDisposable
         int at = events.FindIndex(e => e is RunEvent.StepCommitted { Inputs.Step: 1 });
         var step = (RunEvent.StepCommitted)events[at];
         events[at] = step with { Inputs = step.Inputs with { LearningRate = step.Inputs.LearningRate * 1.5 } };
-        await tiny.Rewrite(events);
+        tiny.Journal.Rewrite(events);
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
         Assert.StartsWith("Step 1 trained again gives other bits", failure.Message, StringComparison.Ordinal);
     }
@@ -112,15 +109,15 @@ public sealed class RecoveryTests : IDisposable
         List<RunEvent> events = tiny.Events();
         int at = events.FindIndex(e => e is RunEvent.StepCommitted { Inputs.Step: 4 });
         events.RemoveAt(at);
-        await tiny.Rewrite(events);
+        tiny.Journal.Rewrite(events);
         var damaged = await Assert.ThrowsAsync<JournalDamagedException>(() => tiny.Train());
         Assert.Contains("cannot follow the one before it", damaged.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Everything after this many committed steps is gone from the journal; checkpoints stay.</summary>
-    private async Task LoseTheTail(int step)
+    private void LoseTheTail(int step)
     {
         List<RunEvent> events = tiny.Events();
-        await tiny.Rewrite(events[..(events.FindIndex(e => e is RunEvent.StepCommitted x && x.Inputs.Step == step - 1) + 1)]);
+        tiny.Journal.Rewrite(events[..(events.FindIndex(e => e is RunEvent.StepCommitted x && x.Inputs.Step == step - 1) + 1)]);
     }
 }

@@ -6,7 +6,7 @@ using GrpoActors.Runtime.Tests.Audit;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 public sealed class CompactionTests : IDisposable
 {
@@ -71,7 +71,7 @@ public sealed class CompactionTests : IDisposable
         int at = events.FindLastIndex(e => e is RunEvent.StepCommitted);
         var step = (RunEvent.StepCommitted)events[at];
         events[at] = step with { Inputs = step.Inputs with { LearningRate = step.Inputs.LearningRate * 2 } };
-        AuditReport report = JournalAudit.Run(Audit.DamagedStream.Stored(events, first: First(tiny)), tiny.Plan().Identity, PlanIdentity.IdentityDigest(tiny.Plan().Identity));
+        AuditReport report = JournalAudit.Run(DamagedStream.Stored(events, first: First(tiny)), tiny.Plan().Identity, PlanIdentity.IdentityDigest(tiny.Plan().Identity));
         Assert.Contains(report.Findings, finding => finding.Kind == "chain");
     }
 
@@ -84,7 +84,7 @@ public sealed class CompactionTests : IDisposable
         RunIdentity plan = whole.Plan().Identity;
         RunState folded = events.Take(at).Aggregate(RunState.Begin(plan), (state, e) => state.Apply(e));
         events.Insert(at, new RunEvent.Compacted(0, folded with { Counts = folded.Counts with { TokensTrained = folded.Counts.TokensTrained + 1 } }));
-        AuditReport report = JournalAudit.Run(Audit.DamagedStream.Stored(events), plan, PlanIdentity.IdentityDigest(plan));
+        AuditReport report = JournalAudit.Run(DamagedStream.Stored(events), plan, PlanIdentity.IdentityDigest(plan));
         Assert.Equal("compaction", Assert.Single(report.Findings).Kind);
     }
 
@@ -121,13 +121,13 @@ public sealed class CompactionTests : IDisposable
 
     private static long First(TinyRun run)
     {
-        using IJournalReader reader = new SqliteJournalProvider(Path.Combine(run.Folder, "journal.db")).OpenForReading();
+        using IJournalReader reader = run.Journal.OpenForReading();
         return reader.First;
     }
 
     private static AuditReport Audited(TinyRun run)
     {
-        using IJournalReader reader = new SqliteJournalProvider(Path.Combine(run.Folder, "journal.db")).OpenForReading();
+        using IJournalReader reader = run.Journal.OpenForReading();
         return JournalAudit.Run(reader, run.Plan().Identity, PlanIdentity.IdentityDigest(run.Plan().Identity));
     }
 }

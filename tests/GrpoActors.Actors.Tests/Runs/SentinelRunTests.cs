@@ -2,9 +2,9 @@ using System.Globalization;
 using GrpoActors.Core.Runs;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
-/// <summary>Sentinels from the run file to the weights, in the embedded host.</summary>
+/// <summary>Sentinels from the run file to the weights.</summary>
 public sealed class SentinelRunTests : IDisposable
 {
     private readonly TinyRun plain = new();

@@ -4,11 +4,11 @@ using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 using GrpoActors.Runtime.Checkpoints;
-using GrpoActors.Runtime.Tests.Embedded;
+using GrpoActors.Actors.Tests.Runs;
 using Xunit;
 using Xunit.Abstractions;
 
-namespace GrpoActors.Runtime.Tests.Damage;
+namespace GrpoActors.Actors.Tests.Damage;
 
 /// <summary>
 /// Promise 6: any flipped or missing bit of a small run's checkpoint, journal and write-ahead log is detected with a sentence, or harmless: what is read is a beginning of
@@ -64,7 +64,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
     {
         await tiny.Train();
         byte[][] written = [.. tiny.Events().Select(EventRecord.Encode)];
-        (byte[] file, byte[] log) = hasLog ? await HalfInTheLog(tiny.Events()) : (await File.ReadAllBytesAsync(Path.Combine(tiny.Folder, "journal.db")), []);
+        (byte[] file, byte[] log) = hasLog ? HalfInTheLog(tiny.Events()) : (await File.ReadAllBytesAsync(Path.Combine(tiny.Folder, "journal.db")), []);
         Assert.InRange(file.Length, 1, BytesMax);
         Assert.InRange(log.Length, hasLog ? 1 : 0, BytesMax);
         Try(Damage.Of((inLog ? log : file).Length, sample: 300), damage =>
@@ -73,24 +73,24 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
             File.WriteAllBytes(copy, inLog ? file : damage.Of(file));
             File.WriteAllBytes(copy + "-wal", inLog ? damage.Of(log) : log);
             File.Delete(copy + "-shm");
-            return Consequence(new SqliteJournalProvider(copy), written);
+            return Consequence(tiny.JournalIn(copy), written);
         });
     }
 
     /// <summary>As a start of the run would: takes the fence, folds, appends, and whoever comes next folds again.</summary>
-    private string Consequence(SqliteJournalProvider journals, byte[][] written)
+    private string Consequence(RecordedStream journal, byte[][] written)
     {
         try
         {
             RunEvent next = new RunEvent.RunEnded(0, RunEnd.TooManyRollbacks);
             int kept;
-            using (IJournal journal = journals.OpenForWriting())
+            using (IJournalReader reader = journal.OpenForReading())
             {
-                kept = Beginning(journal, written);
-                journal.AppendAsync(journal.Position, [next], CancellationToken.None).GetAwaiter().GetResult();
+                kept = Beginning(reader, written);
             }
 
-            using IJournalReader again = journals.OpenForReading();
+            journal.Append(next);
+            using IJournalReader again = journal.OpenForReading();
             Beginning(again, [.. written[..kept], EventRecord.Encode(next)], exactly: true);
             return kept == written.Length ? "harmless" : "read as a beginning";
         }
@@ -131,18 +131,14 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <summary>A journal whose first records are in the file and whose last ones are in the log alone, as a killed process leaves it.</summary>
-    private async Task<(byte[] File, byte[] Log)> HalfInTheLog(List<RunEvent> events)
+    private (byte[] File, byte[] Log) HalfInTheLog(List<RunEvent> events)
     {
-        var journals = new SqliteJournalProvider(temporary.File("journal.db"));
+        RecordedStream journal = tiny.JournalIn(temporary.File("journal.db"));
         int half = events.Count / 2;
-        await using (IJournal first = journals.OpenForWriting())
-        {
-            await first.AppendAsync(0, events[..half], CancellationToken.None);
-        }
-
-        await using IJournal second = journals.OpenForWriting();
-        await second.AppendAsync(half, events[half..^1], CancellationToken.None);
-        await second.AppendAsync(events.Count - 1, events[^1..], CancellationToken.None);
+        journal.Append(events[..half]);
+        using IJournalReader reader = journal.OpenForReading(); // while it is open the log stays
+        journal.Append(events[half..^1]);
+        journal.Append(events[^1..]);
         return (Copied("journal.db"), Copied("journal.db-wal"));
 
         byte[] Copied(string name)

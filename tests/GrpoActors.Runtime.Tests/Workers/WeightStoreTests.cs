@@ -3,7 +3,7 @@ using GrpoActors.Engine;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Runtime.Tests.Workers;
 
 public sealed class WeightStoreTests
 {

@@ -6,7 +6,7 @@ using GrpoActors.Engine;
 using GrpoActors.Journal;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 /// <summary>What an objective carries from step to step (coefficients that move, a reference that moves) comes back exactly, and what stops a step names where it was.</summary>
 public sealed class MovingObjectiveTests : IDisposable
@@ -106,7 +106,7 @@ public sealed class MovingObjectiveTests : IDisposable
 
     private static void Audited(TinyRun run)
     {
-        using IJournalReader journal = new SqliteJournalProvider(Path.Combine(run.Folder, "journal.db")).OpenForReading();
+        using IJournalReader journal = run.Journal.OpenForReading();
         RunIdentity plan = run.Plan().Identity;
         Assert.Empty(JournalAudit.Run(journal, plan, PlanIdentity.IdentityDigest(plan)).Findings);
     }

@@ -1,13 +1,13 @@
-using GrpoActors.Journal.Tests;
 using System.Collections.Concurrent;
-using GrpoActors.Actors.Embedded;
-using GrpoActors.Core.Learning;
+using GrpoActors.Actors.Persistence;
+using GrpoActors.Actors.Runs;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
@@ -17,9 +17,9 @@ using GrpoActors.Runtime.RunFolders;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
-/// <summary>A run of the embedded host small enough for a unit test: the real CPU engine with a thousand weights, real journal, real checkpoints, a clock that does not wait.</summary>
+/// <summary>A run on this machine small enough for a unit test: the real CPU engine with a thousand weights, real journal, real checkpoints, a clock that does not wait.</summary>
 internal sealed class TinyRun : IDisposable
 {
     private readonly TemporaryFolder temporary = new();
@@ -41,6 +41,9 @@ internal sealed class TinyRun : IDisposable
     /// <summary>Stands around the CPU engine.</summary>
     public Func<IEngine, IEngine> Engine { get; set; } = engine => engine;
 
+    /// <summary>The checkpoints'.</summary>
+    public IDisk Disk { get; set; } = PhysicalDisk.Instance;
+
     public bool AcceptLostTail { get; set; }
 
     public CrashPoints CrashPoints { get; set; } = CrashPoints.None;
@@ -53,21 +56,35 @@ internal sealed class TinyRun : IDisposable
 
     public string CheckpointFolder => Path.Combine(Folder, "checkpoints");
 
+    public RecordedStream Journal => JournalIn(Path.Combine(Folder, "journal.db"));
+
     private RewardRegistry Rewards => RewardRegistry.BuiltIn.With(new DelegateReward("even", 1, (x, stop) => Even(x, stop)));
 
     public void Dispose() => temporary.Dispose();
 
     /// <summary>A start of this process: to the end, or until an exception ends it.</summary>
-    public Task<Outcome> Train(Action<StepReport>? onStep = null) => Train(Run, onStep, CancellationToken.None);
+    public Task<Outcome> Train(Action<StepReport>? onStep = null) => Train(CrashPoints, onStep, CancellationToken.None);
 
-    /// <summary>A start of this process that is cancelled as soon as this step, counted through the whole run from 1, or a later one is durable.</summary>
+    /// <summary>
+    /// A start of this process that is cancelled as soon as this step, counted through the whole run from 1, or a later one is durable; by the actor that decides, so that where the run stops
+    /// does not depend on which thread is scheduled when.
+    /// </summary>
     /// <returns>The steps it reported.</returns>
     public async Task<int> StopAfter(long runStep)
     {
         using var stop = new CancellationTokenSource();
+        long steps = Directory.Exists(Folder) ? Events().Aggregate(RunState.Begin(Plan().Identity), (run, e) => run.Apply(e)).Version.Steps : 0;
         int reported = 0;
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Train(
-            (setup, folder) => Run(setup, folder, new StoppingJournals(new SqliteJournalProvider(folder.Journal), runStep, stop)), _ => reported++, stop.Token));
+        CrashPoints appended = CrashPoints.Watching(point =>
+        {
+            bool committed = point == "appended StepCommitted";
+            steps += committed || point == "appended RolledBack" ? 1 : 0;
+            if (committed && steps >= runStep)
+            {
+                stop.Cancel();
+            }
+        });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Train(appended, _ => reported++, stop.Token));
         return reported;
     }
 
@@ -93,34 +110,25 @@ internal sealed class TinyRun : IDisposable
         return RunComposition.Plan(options, Rewards).PlanOrThrow();
     }
 
-    public EmbeddedRun Run(RunSetup setup, RunFolder folder) => Run(setup, folder, new SqliteJournalProvider(folder.Journal));
+    /// <summary>This run's journal in another file.</summary>
+    public RecordedStream JournalIn(string file) => new(file, Folder, PlanIdentity.IdentityDigest(Plan().Identity));
+
+    public LocalRun Run(RunSetup setup, RunFolder folder) => Run(setup, folder, CrashPoints);
 
     public List<RunEvent> Events()
     {
-        using IJournalReader reader = new SqliteJournalProvider(Path.Combine(Folder, "journal.db")).OpenForReading();
+        using IJournalReader reader = Journal.OpenForReading();
         return [.. reader.Read().Select(entry => entry.Event)];
     }
 
-    /// <summary>Writes the journal anew with other events; checksums are right.</summary>
-    public async Task Rewrite(IReadOnlyList<RunEvent> events)
-    {
-        foreach (string file in Directory.GetFiles(Folder, "journal.db*"))
-        {
-            File.Delete(file);
-        }
+    private LocalRun Run(RunSetup setup, RunFolder folder, CrashPoints crashPoints) => new(
+        setup, folder, new RunJournal(null, folder.Path, setup.Plan.Identity, setup.Identity), new CheckpointStore(crashPoints.Around(Disk), folder.Checkpoints), Time, Log, crashPoints, AcceptLostTail);
 
-        await using IJournal journal = new SqliteJournalProvider(Path.Combine(Folder, "journal.db")).OpenForWriting();
-        await journal.AppendAsync(0, events, CancellationToken.None);
-    }
-
-    private EmbeddedRun Run(RunSetup setup, RunFolder folder, IJournalProvider journals) => new(
-        setup, folder, journals, new CheckpointStore(PhysicalDisk.Instance, folder.Checkpoints), Time, Log, CrashPoints, AcceptLostTail);
-
-    private async Task<Outcome> Train(Func<RunSetup, RunFolder, EmbeddedRun> start, Action<StepReport>? onStep, CancellationToken stop)
+    private async Task<Outcome> Train(CrashPoints crashPoints, Action<StepReport>? onStep, CancellationToken stop)
     {
         using RunSetup setup = Setup();
         using RunFolder folder = RunFolder.Open(Folder);
-        EmbeddedRun run = start(setup, folder);
+        LocalRun run = Run(setup, folder, crashPoints);
         var steps = new List<StepReport>();
         await foreach (StepReport step in run.TrainAsync(stop))
         {

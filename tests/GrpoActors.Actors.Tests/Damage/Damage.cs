@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace GrpoActors.Runtime.Tests.Damage;
+namespace GrpoActors.Actors.Tests.Damage;
 
 /// <summary>A file with one bit flipped, or with its end missing.</summary>
 /// <param name="Bit">Number of the flipped bit from the beginning of the file; -1: none.</param>

@@ -10,7 +10,7 @@ using GrpoActors.Runtime.Tests.Audit;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 /// <summary>Promise 4: sampler and learner give the same log-probs, as computed from the journal.</summary>
 public sealed class FirstRatioTests : IDisposable
@@ -62,7 +62,7 @@ public sealed class FirstRatioTests : IDisposable
         Assert.Equal(recorded.Outputs.Update, untouched.Update);
         Assert.Equal(0.0, untouched[DifferenceMax]);
 
-        await tiny.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(events, bit)));
+        tiny.Journal.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(events, bit)));
         (StepOutputs outputs, _) = Trained(tiny.Events());
         Assert.True(outputs[DifferenceMax] > 0);
         Assert.True(outputs[RatioMin] < 1 || outputs[RatioMax] > 1);
@@ -78,7 +78,7 @@ public sealed class FirstRatioTests : IDisposable
     {
         await tiny.StopAfter(Flipped + 1);
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
-        await tiny.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(tiny.Events(), 18)));
+        tiny.Journal.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(tiny.Events(), 18)));
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
         Assert.StartsWith($"Step {Flipped} trained again gives other bits", failure.Message, StringComparison.Ordinal);
     }

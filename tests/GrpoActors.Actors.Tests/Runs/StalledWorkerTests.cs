@@ -6,7 +6,7 @@ using GrpoActors.Runtime.Workers;
 using Xunit;
 using Xunit.Abstractions;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
 /// <summary>
 /// Promise 5: a worker that stops where it stands is reported by its deadline, with what is waited for and the ids it holds; the run goes on without it where another of its kind is

@@ -1,6 +1,6 @@
 using GrpoActors.Formats.Files;
 
-namespace GrpoActors.Runtime.Tests.Damage;
+namespace GrpoActors.Actors.Tests.Damage;
 
 /// <summary>The real disk, read only, with other bytes in one of its files.</summary>
 internal sealed class DamagedDisk(string damaged, byte[] bytes) : IDisk

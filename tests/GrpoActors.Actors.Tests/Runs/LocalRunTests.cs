@@ -1,4 +1,3 @@
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -8,9 +7,9 @@ using GrpoActors.Runtime.RunFolders;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
-namespace GrpoActors.Runtime.Tests.Embedded;
+namespace GrpoActors.Actors.Tests.Runs;
 
-public sealed class EmbeddedRunTests : IDisposable
+public sealed class LocalRunTests : IDisposable
 {
     private readonly TinyRun undisturbed = new();
     private readonly TinyRun tiny = new();
@@ -115,8 +114,7 @@ public sealed class EmbeddedRunTests : IDisposable
                 last = k;
                 if (k == 4)
                 {
-                    using IJournal other = new SqliteJournalProvider(Path.Combine(tiny.Folder, "journal.db")).OpenForWriting();
-                    other.AppendAsync(other.Position, [tiny.Events()[^1]], CancellationToken.None).GetAwaiter().GetResult();
+                    tiny.Journal.Append(tiny.Events()[^1]);
                     Crash(true, "the trainer broke");
                 }
             },
