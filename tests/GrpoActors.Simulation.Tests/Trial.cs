@@ -33,7 +33,7 @@ internal sealed record Trial(
             failure = anything.ToString();
         }
 
-        Audit audit = simulation.Audit;
+        World.Audit audit = simulation.Audit;
         int handled = simulation.CommandsHandled + (int)audit.Position;
         return new(scenario, failure, audit.Steps, handled, audit.Rollbacks, simulation.Stops, simulation.OutlivedCheckpoints, simulation.Struck);
     }

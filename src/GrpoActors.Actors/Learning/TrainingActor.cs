@@ -86,8 +86,10 @@ internal sealed class TrainingActor : EngineActor
                 break;
             case { } when tripped is not null:
                 break;
+            case Effect.BeginPhase x when x.Phase <= training.Phase:
+                break; // begun already: replayed from the journal
             case Effect.BeginPhase x:
-                training.BeginPhase(x.ResetOptimizer, x.KeepReference);
+                training.BeginPhase(x.Phase, x.ResetOptimizer, x.KeepReference);
                 break;
             case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps:
                 Train(x);
@@ -99,12 +101,23 @@ internal sealed class TrainingActor : EngineActor
                 Publish(engine.Publish(x.Version, training.Policy));
                 break;
             case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
+                RequirePhase(x.Phase);
                 CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
                 Post(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
                 break;
             default:
                 log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
                 break;
+        }
+    }
+
+    /// <summary>The beginning of a phase can be lost on its way here, and the digest of the policy does not cover the optimiser and the reference that it changes.</summary>
+    /// <exception cref="InvalidOperationException">It was lost: this trainer must be built again from the journal, which holds it.</exception>
+    private void RequirePhase(int phase)
+    {
+        if (phase != training.Phase)
+        {
+            throw new InvalidOperationException($"the trainer is in phase {training.Phase}, and the journal in phase {phase}");
         }
     }
 
@@ -116,6 +129,7 @@ internal sealed class TrainingActor : EngineActor
             throw new InvalidOperationException($"the trainer holds {training.Version} as {training.Policy}, and the journal says {asked.Policy}");
         }
 
+        RequirePhase(asked.Batch.Inputs.Phase);
         long step = asked.Batch.Inputs.Step;
         try
         {

@@ -275,7 +275,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         WorkerPlacement here = WorkerPlacement.Here(workers);
         return
         [
-            .. options.Has(NodeRoles.Trainer) ? here.Trainer(workers.Stopping) : [],
+            .. options.Has(NodeRoles.Trainer) ? here.Trainer(fence: long.MaxValue, workers.Stopping) : [],
             .. options.Has(NodeRoles.Scorer) ? here.Scorers(workers.Stopping) : [],
             .. options.Has(NodeRoles.Generator) ? here.Generators(workers.Stopping) : [],
         ];

@@ -247,6 +247,8 @@ internal sealed class Recovery
             PublishIfNeeded();
         }
 
+        training.Begun(at.Phase);
+
         void PublishIfNeeded()
         {
             if (needed.Remove(training.Version.Steps))

@@ -113,7 +113,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
             Fold(journal);
         }
 
-        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.Item1.AsSpan().SequenceEqual(pair.Item2));
         return beginning && (!exactly || read.Length == written.Length) ? read.Length : throw new InvalidOperationException($"{read.Length} records were read that are no beginning of the {written.Length} written");
     }
 

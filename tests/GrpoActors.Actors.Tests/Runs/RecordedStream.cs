@@ -1,6 +1,7 @@
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
 
 namespace GrpoActors.Actors.Tests.Runs;
 
@@ -8,13 +9,13 @@ namespace GrpoActors.Actors.Tests.Runs;
 /// <param name="runFolder">Full path; names the run where the file does not.</param>
 internal sealed class RecordedStream(string file, string runFolder, Digest identity)
 {
-    public IJournalReader OpenForReading() => Provider().OpenForReading();
+    public IJournalReader OpenForReading() => Journal().OpenForReading();
 
     /// <summary>Appends in one transaction, as another process would that has taken the run over.</summary>
     public void Append(params IReadOnlyList<RunEvent> events)
     {
-        using IJournal writer = Provider().OpenForWriting();
-        writer.AppendAsync(writer.Position, events, CancellationToken.None).GetAwaiter().GetResult();
+        using var writer = new TableWriter(Journal());
+        writer.Append([.. events]);
     }
 
     /// <summary>Writes the journal anew with other events; checksums are right.</summary>
@@ -32,5 +33,5 @@ internal sealed class RecordedStream(string file, string runFolder, Digest ident
         }
     }
 
-    private AkkaJournalProvider Provider() => AkkaJournalProvider.InFile(file, runFolder, identity);
+    private RunJournal Journal() => RunJournal.Of(file, runFolder, identity);
 }

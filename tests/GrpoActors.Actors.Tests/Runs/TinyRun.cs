@@ -122,7 +122,7 @@ internal sealed class TinyRun : IDisposable
     }
 
     private LocalRun Run(RunSetup setup, RunFolder folder, CrashPoints crashPoints) => new(
-        setup, folder, new RunJournal(null, folder.Path, setup.Plan.Identity, setup.Identity), new CheckpointStore(crashPoints.Around(Disk), folder.Checkpoints), Time, Log, crashPoints, AcceptLostTail);
+        setup, folder, RunJournal.Of(null, folder.Path, setup.Identity), new CheckpointStore(crashPoints.Around(Disk), folder.Checkpoints), Time, Log, crashPoints, AcceptLostTail);
 
     private async Task<Outcome> Train(CrashPoints crashPoints, Action<StepReport>? onStep, CancellationToken stop)
     {
