@@ -45,7 +45,7 @@ internal abstract class JournalTables(string runName)
     public abstract bool HoldOldLayout(DbConnection connection, DbTransaction? transaction);
 
     /// <summary>The name under which the run has begun; null where it has not.</summary>
-    public abstract string? NameBegun(DbConnection connection);
+    public abstract string? NameBegun(DbConnection connection, DbTransaction? transaction);
 
     /// <summary>Keeps the run's records under another name, and ends its writer.</summary>
     public abstract void SetAside();

@@ -79,8 +79,8 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
     public override bool HoldOldLayout(DbConnection connection, DbTransaction? transaction) =>
         Scalar(connection, transaction, OldExists) is string && Scalar(connection, transaction, "SELECT 1 FROM grpo_journals WHERE run = @run", ("run", RunName)) is not null;
 
-    public override string? NameBegun(DbConnection connection) =>
-        Scalar(connection, null, "SELECT persistence_id FROM journal WHERE persistence_id = @run LIMIT 1", ("run", RunName)) as string;
+    public override string? NameBegun(DbConnection connection, DbTransaction? transaction) =>
+        Scalar(connection, transaction, "SELECT persistence_id FROM journal WHERE persistence_id = @run LIMIT 1", ("run", RunName)) as string;
 
     /// <summary>Renames the run to <c>run.1</c>, <c>run.2</c>, ..., in whichever layout it has begun. Nothing happens where there is none.</summary>
     public override void SetAside()

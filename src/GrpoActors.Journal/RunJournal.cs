@@ -47,6 +47,7 @@ public sealed class RunJournal
             using DbTransaction transaction = Tables.Begin(connection);
             RefuseOldLayout(connection, transaction);
             Tables.Create(connection, transaction);
+            name = Tables.NameBegun(connection, transaction) ?? Tables.RunName;
             transaction.Commit();
         }
         catch (Exception e)
@@ -65,7 +66,7 @@ public sealed class RunJournal
         {
             connection = Tables.ConnectReadOnly();
             RefuseOldLayout(connection, null);
-            string? begun = Tables.Exist(connection, null) ? Tables.NameBegun(connection) : null;
+            string? begun = Tables.Exist(connection, null) ? Tables.NameBegun(connection, null) : null;
             return new JournalReader(connection, Tables, begun ?? throw None());
         }
         catch (Exception e)
@@ -119,7 +120,7 @@ public sealed class RunJournal
         try
         {
             using DbConnection connection = Tables.ConnectReadOnly();
-            return Tables.Exist(connection, null) ? Tables.NameBegun(connection) : null;
+            return Tables.Exist(connection, null) ? Tables.NameBegun(connection, null) : null;
         }
         catch (NoJournalException)
         {

@@ -78,8 +78,17 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
         Scalar(connection, transaction, "PRAGMA application_id") is OldApplicationId;
 
     /// <remarks>The folder may be called otherwise now.</remarks>
-    public override string? NameBegun(DbConnection connection) =>
-        Scalar(connection, null, "SELECT persistence_id FROM journal WHERE persistence_id LIKE @ours LIMIT 1", ("ours", "%-" + identity.ToString()[..16])) as string;
+    /// <exception cref="JournalDamagedException">Records of the run stand under two names, which no checksum covers.</exception>
+    public override string? NameBegun(DbConnection connection, DbTransaction? transaction)
+    {
+        const string Ours = "SELECT persistence_id FROM journal WHERE persistence_id LIKE @ours";
+        (string, object) ours = ("ours", "%-" + identity.ToString()[..16]);
+        string? name = Scalar(connection, transaction, $"{Ours} LIMIT 1", ours) as string;
+        return name is null || Scalar(connection, transaction, $"{Ours} AND (persistence_id < @name OR persistence_id > @name) LIMIT 1", ours, ("name", name)) is not string other
+            ? name
+            : throw new JournalDamagedException(
+                $"The journal {path} is damaged: records of one run stand under the names {name} and {other}; restore it from a copy, or start over with --fresh.", -1);
+    }
 
     /// <summary>Renames the file with its log to <c>name.1</c>, <c>name.2</c>, ... Nothing happens where there is none.</summary>
     public override void SetAside() => SetAside(path);

@@ -30,6 +30,17 @@ public sealed class SqliteRunJournalTests : RunJournalTests, IDisposable
         Assert.Equal(2, reader.Read().Count());
     }
 
+    [Fact]
+    public void A_record_whose_run_was_renamed_by_damage_is_not_left_out_silently()
+    {
+        Write(3);
+        Run("UPDATE journal SET persistence_id = 'X' || substr(persistence_id, 2) WHERE sequence_number = 1");
+        foreach (Action use in (Action[])[Journal.Prepare, () => Journal.OpenForReading()])
+        {
+            Assert.Contains("under the names X", Assert.Throws<JournalDamagedException>(use).Message, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("message", "5")]
     [InlineData("message", "x''")]

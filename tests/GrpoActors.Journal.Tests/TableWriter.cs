@@ -1,5 +1,6 @@
 using System.Data.Common;
 using GrpoActors.Core.Runs;
+using GrpoActors.Formats.Files;
 
 namespace GrpoActors.Journal.Tests;
 
@@ -15,7 +16,16 @@ public sealed class TableWriter : IDisposable
         journal.Prepare();
         (tables, run) = (journal.Tables, journal.Name);
         connection = tables.Connect();
-        Position = Convert.ToInt64(JournalTables.Scalar(connection, null, "SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = @run", ("run", run)));
+        try
+        {
+            Position = Convert.ToInt64(JournalTables.Scalar(connection, null, "SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = @run", ("run", run)));
+        }
+        catch (Exception e)
+        {
+            connection.Dispose();
+            throw tables.Reading(e) ?? e;
+        }
+
         Fence = Position + 1;
     }
 
@@ -25,19 +35,29 @@ public sealed class TableWriter : IDisposable
     public long Fence { get; }
 
     /// <summary>All events or none.</summary>
+    /// <exception cref="StaleWriterException">Key or trigger refused a row.</exception>
+    /// <exception cref="StorageException">The database failed.</exception>
     public void Append(params RunEvent[] events)
     {
-        using DbTransaction transaction = tables.Begin(connection);
-        foreach ((int i, RunEvent e) in events.Index())
+        try
         {
-            JournalTables.Execute(
-                connection, transaction,
-                "INSERT INTO journal(created, deleted, persistence_id, sequence_number, message, manifest, identifier, writer_uuid) VALUES (0, @no, @run, @number, @message, @manifest, @serializer, @writer)",
-                ("no", false), ("run", run), ("number", Position + i + 1), ("message", RecordMessage.Of(Position + i, Fence, e)), ("manifest", RecordMessage.Manifest), ("serializer", RecordMessage.SerializerId), ("writer", $"writer {Fence}"));
-        }
+            using DbTransaction transaction = tables.Begin(connection);
+            foreach ((int i, RunEvent e) in events.Index())
+            {
+                JournalTables.Execute(
+                    connection, transaction,
+                    "INSERT INTO journal(created, deleted, persistence_id, sequence_number, message, manifest, identifier, writer_uuid) VALUES (0, @no, @run, @number, @message, @manifest, @serializer, @writer)",
+                    ("no", false), ("run", run), ("number", Position + i + 1), ("message", RecordMessage.Of(Position + i, Fence, e)),
+                    ("manifest", RecordMessage.Manifest), ("serializer", RecordMessage.SerializerId), ("writer", $"writer {Fence}"));
+            }
 
-        transaction.Commit();
-        Position += events.Length;
+            transaction.Commit();
+            Position += events.Length;
+        }
+        catch (DbException e)
+        {
+            throw tables.IsCollision(e) ? new StaleWriterException($"Another process has appended to the journal {tables.Place}.") : tables.Writing(e)!;
+        }
     }
 
     /// <summary>The row before the first record that stays is kept, marked: it tells where the journal begins.</summary>

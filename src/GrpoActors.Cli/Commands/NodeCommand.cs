@@ -20,7 +20,7 @@ internal static class NodeCommand
         Every node is given the same run file, model and data. A node has one role or several: coordinator (decides, keeps the journal),
         trainer (holds the weights that learn), generator (samples), scorer (rewards). Nodes may come and go while the run goes on.
 
-        Examples:
+        Example:
           grpo node recipes/arithmetic.json
               one process with all roles
           grpo node recipes/arithmetic.json --name g2 --roles generator --port 0 --http-port 0 --seed 127.0.0.1:4053

@@ -1,4 +1,5 @@
 using GrpoActors.Journal.Tests;
+using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
@@ -16,7 +17,7 @@ namespace GrpoActors.Actors.Tests.Damage;
 /// </summary>
 public sealed class DamageTests(ITestOutputHelper output) : IDisposable
 {
-    private const int BytesMax = 32 * 1024;
+    private const int BytesMax = 64 * 1024;
 
     private readonly TinyRun tiny = new() { Overrides = { ("phases.sft.steps", "1"), ("phases.grpo.steps", "1"), ("phases.grpo.groups_per_step", "2"), ("phases.grpo.num_generations", "2") } };
     private readonly TemporaryFolder temporary = new();
@@ -64,7 +65,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
     {
         await tiny.Train();
         byte[][] written = [.. tiny.Events().Select(EventRecord.Encode)];
-        (byte[] file, byte[] log) = hasLog ? HalfInTheLog(tiny.Events()) : (await File.ReadAllBytesAsync(Path.Combine(tiny.Folder, "journal.db")), []);
+        (byte[] file, byte[] log) = hasLog ? HalfInTheLog(tiny.Events()) : (InTheFile(tiny.Events()), []);
         Assert.InRange(file.Length, 1, BytesMax);
         Assert.InRange(log.Length, hasLog ? 1 : 0, BytesMax);
         Try(Damage.Of((inLog ? log : file).Length, sample: 300), damage =>
@@ -73,25 +74,26 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
             File.WriteAllBytes(copy, inLog ? file : damage.Of(file));
             File.WriteAllBytes(copy + "-wal", inLog ? damage.Of(log) : log);
             File.Delete(copy + "-shm");
-            return Consequence(tiny.JournalIn(copy), written);
+            return Consequence(Journal(copy), written);
         });
     }
 
-    /// <summary>As a start of the run would: takes the fence, folds, appends, and whoever comes next folds again.</summary>
-    private string Consequence(RecordedStream journal, byte[][] written)
+    private RunJournal Journal(string path) => RunJournal.Of(path, tiny.Folder, Digest.Of("tiny"));
+
+    /// <summary>As a start of the run would: prepares, folds, appends, and whoever comes next folds again.</summary>
+    private string Consequence(RunJournal journal, byte[][] written)
     {
         try
         {
             RunEvent next = new RunEvent.RunEnded(0, RunEnd.TooManyRollbacks);
             int kept;
-            using (IJournalReader reader = journal.OpenForReading())
+            using (var writer = new TableWriter(journal))
             {
-                kept = Beginning(reader, written);
+                kept = writer.Position == 0 ? 0 : Beginning(journal, written);
+                writer.Append(next);
             }
 
-            journal.Append(next);
-            using IJournalReader again = journal.OpenForReading();
-            Beginning(again, [.. written[..kept], EventRecord.Encode(next)], exactly: true);
+            Beginning(journal, [.. written[..kept], EventRecord.Encode(next)], exactly: true);
             return kept == written.Length ? "harmless" : "read as a beginning";
         }
         catch (StorageException sentence) when (sentence.Message.EndsWith('.') && sentence.Message.Contains("journal", StringComparison.Ordinal))
@@ -105,15 +107,16 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <returns>How many records are left.</returns>
-    private int Beginning(IJournalReader journal, byte[][] written, bool exactly = false)
+    private int Beginning(RunJournal journal, byte[][] written, bool exactly = false)
     {
-        byte[][] read = [.. journal.Read().Select(entry => EventRecord.Encode(entry.Event))];
-        if (journal.First > 0 && read.Length > 0)
+        using IJournalReader reader = journal.OpenForReading();
+        byte[][] read = [.. reader.Read().Select(entry => EventRecord.Encode(entry.Event))];
+        if (reader.First > 0 && read.Length > 0)
         {
-            Fold(journal);
+            Fold(reader);
         }
 
-        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.Item1.AsSpan().SequenceEqual(pair.Item2));
+        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
         return beginning && (!exactly || read.Length == written.Length) ? read.Length : throw new InvalidOperationException($"{read.Length} records were read that are no beginning of the {written.Length} written");
     }
 
@@ -130,24 +133,33 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
         }
     }
 
+    private byte[] InTheFile(List<RunEvent> events)
+    {
+        using (var writer = new TableWriter(Journal(temporary.File("journal.db"))))
+        {
+            writer.Append([.. events]);
+        }
+
+        return Copied("journal.db");
+    }
+
     /// <summary>A journal whose first records are in the file and whose last ones are in the log alone, as a killed process leaves it.</summary>
     private (byte[] File, byte[] Log) HalfInTheLog(List<RunEvent> events)
     {
-        RecordedStream journal = tiny.JournalIn(temporary.File("journal.db"));
         int half = events.Count / 2;
-        journal.Append(events[..half]);
-        using IJournalReader reader = journal.OpenForReading(); // while it is open the log stays
-        journal.Append(events[half..^1]);
-        journal.Append(events[^1..]);
+        InTheFile(events[..half]);
+        using var second = new TableWriter(Journal(temporary.File("journal.db")));
+        second.Append([.. events[half..^1]]);
+        second.Append([.. events[^1..]]);
         return (Copied("journal.db"), Copied("journal.db-wal"));
+    }
 
-        byte[] Copied(string name)
-        {
-            using Stream file = PhysicalDisk.Instance.OpenRead(temporary.File(name));
-            byte[] bytes = new byte[file.Length];
-            file.ReadExactly(bytes);
-            return bytes;
-        }
+    private byte[] Copied(string name)
+    {
+        using Stream file = PhysicalDisk.Instance.OpenRead(temporary.File(name));
+        byte[] bytes = new byte[file.Length];
+        file.ReadExactly(bytes);
+        return bytes;
     }
 
     private FoundCheckpoint Newest(IDisk disk) => new CheckpointStore(disk, tiny.CheckpointFolder).Scan().First();
