@@ -1,4 +1,6 @@
 using System.Text.Json;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Recorded;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using Xunit;
@@ -140,7 +142,7 @@ public sealed class BadInputTests : IDisposable
         Ended(0, Train());
         string journal = Path.Combine(Folder, "journal.db");
         byte[] file = File.ReadAllBytes(journal), record;
-        using (IJournalReader reader = new SqliteJournalProvider(journal).OpenForReading())
+        using (IJournalReader reader = Recorded().OpenForReading())
         {
             record = reader.Stored().Last(stored => stored.Payload.Length < 500).Payload; // it lies in one piece
         }
@@ -151,10 +153,10 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public async Task A_shortened_journal_is_named_and_the_lost_steps_are_computed_again_to_the_same_hashes()
+    public void A_shortened_journal_is_named_and_the_lost_steps_are_computed_again_to_the_same_hashes()
     {
         Ended(0, Train());
-        var journal = new SqliteJournalProvider(Path.Combine(Folder, "journal.db"));
+        RunJournal journal = Recorded();
         RunEvent[] kept;
         using (IJournalReader reader = journal.OpenForReading())
         {
@@ -166,15 +168,17 @@ public sealed class BadInputTests : IDisposable
             File.Delete(file);
         }
 
-        await using (IJournal rewritten = journal.OpenForWriting())
+        using (var rewritten = new TableWriter(journal))
         {
-            await rewritten.AppendAsync(0, kept, CancellationToken.None);
+            rewritten.Append(kept);
         }
 
         Finished finished = Ended(0, Train());
         Assert.Contains("The journal ends at step 5, but a checkpoint of step 8 exists: the journal has lost its tail.", finished.Error, StringComparison.Ordinal);
         Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(finished.Output)));
     }
+
+    private RunJournal Recorded() => RunJournal.Of(null, Path.GetFullPath(Folder), RecordedRun.Open(Folder).Identity);
 
     private Finished Train(params string[] options) => Grpo.Run(["train", runFile, "--run-dir", Folder, "--json", .. options]);
 

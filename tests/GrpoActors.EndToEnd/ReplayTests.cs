@@ -1,4 +1,5 @@
 using System.Text.Json;
+using GrpoActors.Runtime.Recorded;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
@@ -63,7 +64,7 @@ public sealed class ReplayTests : IDisposable
         string path = Path.Combine(Folder, "journal.db");
         StoredRecord record = default;
         RunEvent.StepCommitted? changed = null;
-        using (IJournalReader reader = new SqliteJournalProvider(path).OpenForReading())
+        using (IJournalReader reader = RunJournal.Of(null, Path.GetFullPath(Folder), RecordedRun.Open(Folder).Identity).OpenForReading())
         {
             record = reader.Stored().First(candidate => EventRecord.Decode(candidate.Payload) is RunEvent.StepCommitted committed && committed.Inputs.Step == step);
             var whole = (RunEvent.StepCommitted)EventRecord.Decode(record.Payload);
@@ -74,10 +75,9 @@ public sealed class ReplayTests : IDisposable
         using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ConnectionString);
         connection.Open();
         using SqliteCommand command = connection.CreateCommand();
-        command.CommandText = "UPDATE events SET crc = $crc, payload = $payload WHERE position = $position";
-        command.Parameters.AddWithValue("$crc", (long)RecordChecksum.Of(record.Position, record.Fence, payload));
-        command.Parameters.AddWithValue("$payload", payload);
-        command.Parameters.AddWithValue("$position", record.Position);
+        command.CommandText = "UPDATE journal SET message = $message WHERE sequence_number = $number";
+        command.Parameters.AddWithValue("$message", RecordMessage.Of(new StoredRecord(record.Position, record.Fence, RecordChecksum.Of(record.Position, record.Fence, payload), payload)));
+        command.Parameters.AddWithValue("$number", record.Position + 1);
         command.ExecuteNonQuery();
     }
 }

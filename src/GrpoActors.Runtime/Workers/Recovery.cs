@@ -21,7 +21,6 @@ internal sealed class Recovery
     private readonly Func<IJournalReader> openJournal;
     private readonly ICheckpointStore checkpoints;
     private readonly long fence;
-    private bool isFresh = true; // just folded
     private readonly Dictionary<long, Digest> chains = []; // the ledger's value at each version that the journal still tells of
 
     private Recovery(Func<IJournalReader> openJournal, long fence, ICheckpointStore checkpoints, RunState run)
@@ -165,12 +164,7 @@ internal sealed class Recovery
 
     private ITrainer RebuildOnce(RunSetup setup, Action<PolicyWeights> publish, ILogger log, CancellationToken stop, out StepTraining training)
     {
-        if (!isFresh)
-        {
-            Refold();
-        }
-
-        isFresh = false;
+        Refold();
         SortedSet<long> needed = [.. Run.Groups.Values.Where(group => group.Fate == GroupFate.Open).Select(group => group.Version.Steps)];
         CheckpointManifest? checkpoint = NewestIntact(needed.Count > 0 ? needed.Min : Run.Version.Steps, log);
         if (checkpoint is null && FirstVersion > 0)
