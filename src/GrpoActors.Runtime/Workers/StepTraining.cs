@@ -92,10 +92,11 @@ internal sealed class StepTraining(RunSetup setup, ITrainer engine, ICheckpointS
     /// <summary>Whether or not step <paramref name="step"/> was trained before it was given up, version step + 1 is the checkpoint of <paramref name="to"/>.</summary>
     public void RollBack(long step, long to)
     {
-        FoundCheckpoint found = checkpoints.Scan().First(checkpoint => checkpoint.Step == to);
+        FoundCheckpoint? found = checkpoints.Scan().FirstOrDefault(checkpoint => checkpoint.Step == to);
         if (found is not FoundCheckpoint.Intact intact)
         {
-            throw new StorageException($"The checkpoint of step {to}, which the run returns to, is damaged: {((FoundCheckpoint.Damaged)found).Why}");
+            string state = found is FoundCheckpoint.Damaged damaged ? $"is damaged: {damaged.Why}" : "is not there: restore it from a copy, or start over with --fresh.";
+            throw new StorageException($"The checkpoint of step {to}, which the run returns to, {state}");
         }
 
         engine.Restore(checkpoints.Load(intact.Manifest));

@@ -366,8 +366,9 @@ internal sealed class SimulatedRun
                 });
                 break;
             case FaultKind.LostSuffix:
-                // Of a compacted run the checkpoints go with the records that they stand on: it must find one that is older than what it lost.
-                Strike(fault, journal.Count > 1, () => LoseSuffix(1 + (fault.Choice % (Scenario.Compacts ? 6 : 40))));
+                // Checkpoints go with the records that retire them: a run that needs one of its past must not lose more than it keeps them for.
+                int lostMax = Scenario.Compacts || Scenario.Diverges ? 6 : 40;
+                Strike(fault, journal.Count > 1, () => LoseSuffix(1 + (fault.Choice % lostMax)));
                 break;
             case FaultKind.Partition:
                 TimeSpan length = TimeSpan.FromSeconds(10 + (fault.Choice % 100));
