@@ -1,8 +1,8 @@
-using GrpoActors.Journal.Tests;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Tests.Embedded;
 using Xunit;

@@ -1,4 +1,3 @@
-using GrpoActors.Journal.Tests;
 using System.Collections.Concurrent;
 using GrpoActors.Actors.Embedded;
 using GrpoActors.Core.Learning;
@@ -8,6 +7,7 @@ using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
