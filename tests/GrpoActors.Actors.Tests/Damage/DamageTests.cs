@@ -1,9 +1,9 @@
-using GrpoActors.Journal.Tests;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Actors.Tests.Runs;
 using Xunit;

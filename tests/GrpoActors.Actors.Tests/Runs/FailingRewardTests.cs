@@ -1,6 +1,6 @@
-using GrpoActors.Hub.Tests;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
+using GrpoActors.Hub.Tests;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 

@@ -1,8 +1,8 @@
-using GrpoActors.Journal.Tests;
 using GrpoActors.Core;
 using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Formats.Safetensors;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Checkpoints;
 using Xunit;
 

@@ -1,7 +1,7 @@
-using GrpoActors.Journal.Tests;
 using System.Text.Json;
 using GrpoActors.Core.Plans;
 using GrpoActors.Hub.Tests;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Composition;
 using Xunit;

@@ -1,4 +1,3 @@
-using GrpoActors.Journal.Tests;
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core.Learning;
@@ -6,6 +5,7 @@ using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Projections;
 using GrpoActors.Runtime.RunFolders;
 using GrpoActors.Runtime.Tests.Audit;

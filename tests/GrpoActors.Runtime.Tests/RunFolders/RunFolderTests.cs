@@ -1,6 +1,6 @@
-using GrpoActors.Journal.Tests;
 using System.Globalization;
 using GrpoActors.Formats.Files;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.RunFolders;
 using Xunit;
 
