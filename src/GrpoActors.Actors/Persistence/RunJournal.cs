@@ -4,6 +4,7 @@ using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
+using Microsoft.Data.Sqlite;
 
 namespace GrpoActors.Actors.Persistence;
 
@@ -15,6 +16,16 @@ internal sealed class RunJournal(string? setting, string runFolder, RunIdentity 
     public IJournalProvider Reader { get; } = JournalPlace.Cluster(setting, runFolder, identity);
 
     public Config Hocon() => JournalHocon.Of(setting, runFolder);
+
+    /// <summary>Closes the idle connections of a writer that has ended: whoever deletes the file, or puts another in its place, finds it free.</summary>
+    public void Release()
+    {
+        if (!JournalPlace.IsDatabase(setting))
+        {
+            using var pooled = new SqliteConnection(JournalHocon.Sqlite(JournalPlace.File(setting, runFolder)));
+            SqliteConnection.ClearPool(pooled);
+        }
+    }
 
     /// <summary>Makes the tables ready.</summary>
     /// <param name="replayed">Called for each event while the journal recovers, by its actor's thread.</param>

@@ -134,6 +134,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         }
 
         await system.Terminate();
+        journal.Release();
         weights.RetireBelow(long.MaxValue); // their memory is given back
     }
 

@@ -8,12 +8,15 @@ namespace GrpoActors.Actors.Tests.Runs;
 /// <param name="runFolder">Full path; names the run where the file does not.</param>
 internal sealed class RecordedStream(string file, string runFolder, Digest identity)
 {
-    public IJournalReader OpenForReading() => Provider().OpenForReading();
+    /// <summary>As workers are given it.</summary>
+    public IJournalProvider Provider => AkkaJournalProvider.InFile(file, runFolder, identity);
+
+    public IJournalReader OpenForReading() => Provider.OpenForReading();
 
     /// <summary>Appends in one transaction, as another process would that has taken the run over.</summary>
     public void Append(params IReadOnlyList<RunEvent> events)
     {
-        using IJournal writer = Provider().OpenForWriting();
+        using IJournal writer = Provider.OpenForWriting();
         writer.AppendAsync(writer.Position, events, CancellationToken.None).GetAwaiter().GetResult();
     }
 
@@ -31,6 +34,4 @@ internal sealed class RecordedStream(string file, string runFolder, Digest ident
             File.Delete(part);
         }
     }
-
-    private AkkaJournalProvider Provider() => AkkaJournalProvider.InFile(file, runFolder, identity);
 }
