@@ -86,7 +86,7 @@ public sealed class GrpoRun : IDisposable
             folder = RunFolder.Open(plan.Operation.RunFolder, settings.Fresh);
             if (settings.Fresh)
             {
-                JournalPlace.SetAside(plan.Operation.Journal, folder.Path, setup.Identity);
+                RunJournal.Of(plan.Operation.Journal, folder.Path, setup.Identity).SetAside();
             }
 
             PlanFile.Keep(folder, plan, checkedPlan.Values);
@@ -115,7 +115,7 @@ public sealed class GrpoRun : IDisposable
 
         trained = true;
         var run = new LocalRun(
-            setup, folder, new RunJournal(setup.Plan.Operation.Journal, folder.Path, setup.Plan.Identity, setup.Identity), new CheckpointStore(settings.CrashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
+            setup, folder, RunJournal.Of(setup.Plan.Operation.Journal, folder.Path, setup.Identity), new CheckpointStore(settings.CrashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
             settings.Time, settings.Logger, settings.CrashPoints, settings.AcceptLostTail);
         try
         {

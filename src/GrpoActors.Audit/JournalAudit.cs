@@ -1,7 +1,6 @@
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 
@@ -44,10 +43,9 @@ public static class JournalAudit
         public IEnumerable<(long Position, RunEvent Event)> Read(long from, long end, Action<AuditFinding> find)
         {
             long expected = from, fence = 0;
-            using IEnumerator<StoredRecord> stored = journal.Stored(from).GetEnumerator();
-            while (Next(stored, expected, find) && stored.Current.Position < end)
+            void Unreadable(string why) => find(new AuditFinding("damaged-record", $"record {expected}", expected, why));
+            foreach (StoredRecord record in journal.StoredWhileReadable(from, Unreadable).TakeWhile(record => record.Position < end))
             {
-                StoredRecord record = stored.Current;
                 for (; expected < record.Position; expected++)
                 {
                     find(new AuditFinding("missing-record", $"record {expected}", expected, $"Record {expected} is missing."));
@@ -69,19 +67,6 @@ public static class JournalAudit
 
                 expected = record.Position + 1;
                 yield return (record.Position, e);
-            }
-        }
-
-        private static bool Next(IEnumerator<StoredRecord> stored, long expected, Action<AuditFinding> find)
-        {
-            try
-            {
-                return stored.MoveNext();
-            }
-            catch (StorageException e)
-            {
-                find(new AuditFinding("damaged-record", $"record {expected}", expected, e.Message));
-                return false;
             }
         }
 

@@ -20,7 +20,6 @@ internal sealed class PostgresJournal : IJournal
 {
     private const int FormatVersion = 1;
     private const int RecordsPerQuery = 64;
-    internal const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
     private const string HeadSql = "SELECT fence, first FROM grpo_journals WHERE id = $1";
     private const string LastSql = "SELECT position, fence FROM grpo_events WHERE journal = $1 ORDER BY position DESC LIMIT 1";
 
@@ -220,7 +219,7 @@ internal sealed class PostgresJournal : IJournal
         await connection.DisposeAsync();
     }
 
-    internal static void RequireDurable(NpgsqlConnection connection, PostgresPlace place)
+    private static void RequireDurable(NpgsqlConnection connection, PostgresPlace place)
     {
         Execute(connection, "SET synchronous_commit = on");
         Execute(connection, $"SET idle_in_transaction_session_timeout = '{(long)place.IdleInTransactionMax.TotalMilliseconds}ms'");
@@ -237,7 +236,7 @@ internal sealed class PostgresJournal : IJournal
             return;
         }
 
-        Execute(connection, "SELECT pg_advisory_xact_lock($1)", CreationLock);
+        Execute(connection, "SELECT pg_advisory_xact_lock($1)", PostgresTables.CreationLock);
         Execute(connection, """
             CREATE TABLE IF NOT EXISTS grpo_journals(
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL UNIQUE, format integer NOT NULL, fence bigint NOT NULL, first bigint NOT NULL)

@@ -24,8 +24,6 @@ internal sealed class SqliteJournal : IJournal
     private readonly SqliteConnection connection;
     private bool ended;
 
-    static SqliteJournal() => SQLitePCL.Batteries_V2.Init();
-
     private SqliteJournal(string path, SqliteConnection connection)
     {
         this.path = path;
@@ -45,8 +43,8 @@ internal sealed class SqliteJournal : IJournal
         SqliteConnection? opened = null;
         try
         {
-            opened = Connect(path, SqliteOpenMode.ReadWriteCreate);
-            Configure(opened, path);
+            opened = SqliteTables.Connect(path, SqliteOpenMode.ReadWriteCreate);
+            SqliteTables.RequireDurable(opened, path);
             var journal = new SqliteJournal(path, opened);
             journal.TakeFence();
             return journal;
@@ -73,7 +71,7 @@ internal sealed class SqliteJournal : IJournal
         SqliteConnection? opened = null;
         try
         {
-            opened = ConnectReadOnly(path);
+            opened = SqliteTables.ConnectReadOnly(path);
             var journal = new SqliteJournal(path, opened) { ended = true };
             journal.CheckFormat();
             journal.Refresh(null);
@@ -90,14 +88,6 @@ internal sealed class SqliteJournal : IJournal
             throw;
         }
     }
-
-    /// <summary>The file holds a journal in this layout.</summary>
-    public static bool IsIn(SqliteConnection connection, SqliteTransaction? transaction) =>
-        Convert.ToInt64(Scalar(connection, transaction, "PRAGMA application_id")) == ApplicationId;
-
-    /// <summary>Takes its tables out of the file, so that others can be made there.</summary>
-    public static void Drop(SqliteConnection connection, SqliteTransaction transaction) =>
-        Execute(connection, transaction, "DROP TABLE events; DROP TABLE journal; PRAGMA application_id=0; PRAGMA user_version=0;");
 
     public IEnumerable<JournalEntry> Read(long from = 0)
     {
@@ -208,64 +198,6 @@ internal sealed class SqliteJournal : IJournal
     {
         Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    internal static SqliteConnection Connect(string path, SqliteOpenMode mode)
-    {
-        var settings = new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false };
-        return Opened(settings);
-    }
-
-    /// <summary>A finished run on a disk that cannot be written has no log to share: there the file alone is read, as it is.</summary>
-    internal static SqliteConnection ConnectReadOnly(string path)
-    {
-        SqliteConnection? opened = null;
-        try
-        {
-            opened = Connect(path, SqliteOpenMode.ReadOnly);
-            _ = Scalar(opened, null, "PRAGMA schema_version");
-            return opened;
-        }
-        catch (SqliteException e) when (SqliteFailure.CouldNotOpen(e) && !File.Exists(path + "-wal"))
-        {
-            opened?.Dispose();
-            string uri = new Uri(path).AbsoluteUri + "?immutable=1";
-            return Opened(new SqliteConnectionStringBuilder { DataSource = uri, Mode = SqliteOpenMode.ReadOnly, Pooling = false });
-        }
-    }
-
-    private static SqliteConnection Opened(SqliteConnectionStringBuilder settings)
-    {
-        var opened = new SqliteConnection(settings.ConnectionString);
-        try
-        {
-            opened.Open();
-            return opened;
-        }
-        catch
-        {
-            opened.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Sets what durability rests on and asks again whether it took: a build of SQLite may ignore a pragma without a word.</summary>
-    internal static void Configure(SqliteConnection connection, string path)
-    {
-        RequirePragma("journal_mode", "wal", Scalar(connection, null, "PRAGMA journal_mode=WAL"));
-        Execute(connection, null, "PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON;");
-        RequirePragma("journal_mode", "wal", Scalar(connection, null, "PRAGMA journal_mode"));
-        RequirePragma("synchronous", "2", Scalar(connection, null, "PRAGMA synchronous"));
-        RequirePragma("fullfsync", "1", Scalar(connection, null, "PRAGMA fullfsync"));
-
-        void RequirePragma(string name, string expected, object? found)
-        {
-            if (!string.Equals(expected, Convert.ToString(found), StringComparison.OrdinalIgnoreCase))
-            {
-                throw new StorageException(
-                    $"SQLite does not keep the journal {path} durable here: {name} is {found}, and {expected} was asked for; put the run folder on a local disk.");
-            }
-        }
     }
 
     private void TakeFence()

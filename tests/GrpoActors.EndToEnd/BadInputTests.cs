@@ -1,4 +1,5 @@
 using System.Text.Json;
+using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using Xunit;
@@ -140,7 +141,7 @@ public sealed class BadInputTests : IDisposable
         Ended(0, Train());
         string journal = Path.Combine(Folder, "journal.db");
         byte[] file = File.ReadAllBytes(journal), record;
-        using (IJournalReader reader = new SqliteJournalProvider(journal).OpenForReading())
+        using (IJournalReader reader = RecordedStream.Of(Folder).OpenForReading())
         {
             record = reader.Stored().Last(stored => stored.Payload.Length < 500).Payload; // it lies in one piece
         }
@@ -151,26 +152,17 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public async Task A_shortened_journal_is_named_and_the_lost_steps_are_computed_again_to_the_same_hashes()
+    public void A_shortened_journal_is_named_and_the_lost_steps_are_computed_again_to_the_same_hashes()
     {
         Ended(0, Train());
-        var journal = new SqliteJournalProvider(Path.Combine(Folder, "journal.db"));
+        RecordedStream journal = RecordedStream.Of(Folder);
         RunEvent[] kept;
         using (IJournalReader reader = journal.OpenForReading())
         {
             kept = [.. reader.Read().Select(entry => entry.Event).TakeWhile(e => e is not RunEvent.StepCommitted { Inputs.Step: 5 })];
         }
 
-        foreach (string file in Directory.GetFiles(Folder, "journal.db*"))
-        {
-            File.Delete(file);
-        }
-
-        await using (IJournal rewritten = journal.OpenForWriting())
-        {
-            await rewritten.AppendAsync(0, kept, CancellationToken.None);
-        }
-
+        journal.Rewrite(kept);
         Finished finished = Ended(0, Train());
         Assert.Contains("The journal ends at step 5, but a checkpoint of step 8 exists: the journal has lost its tail.", finished.Error, StringComparison.Ordinal);
         Assert.Equal(TinyRunFile.Hashes, Grpo.Hashes(Grpo.LastObject(finished.Output)));

@@ -1,8 +1,6 @@
-using System.Text.Json;
+using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
-using GrpoActors.Journal.Records;
-using Microsoft.Data.Sqlite;
 using Xunit;
 
 namespace GrpoActors.EndToEnd;
@@ -60,24 +58,16 @@ public sealed class ReplayTests : IDisposable
     /// <summary>A metric: neither the digests nor the ledger cover it.</summary>
     private void ChangeEntropyOfStep(long step)
     {
-        string path = Path.Combine(Folder, "journal.db");
-        StoredRecord record = default;
-        RunEvent.StepCommitted? changed = null;
-        using (IJournalReader reader = new SqliteJournalProvider(path).OpenForReading())
+        RecordedStream journal = RecordedStream.Of(Folder);
+        RunEvent[] events;
+        using (IJournalReader reader = journal.OpenForReading())
         {
-            record = reader.Stored().First(candidate => EventRecord.Decode(candidate.Payload) is RunEvent.StepCommitted committed && committed.Inputs.Step == step);
-            var whole = (RunEvent.StepCommitted)EventRecord.Decode(record.Payload);
-            changed = whole with { Outputs = whole.Outputs with { Metrics = [.. whole.Outputs.Metrics.Select(metric => metric.Name == "entropy" ? metric with { Value = 0.5 } : metric)] } };
+            events = [.. reader.Read().Select(entry => entry.Event)];
         }
 
-        byte[] payload = EventRecord.Encode(changed);
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ConnectionString);
-        connection.Open();
-        using SqliteCommand command = connection.CreateCommand();
-        command.CommandText = "UPDATE events SET crc = $crc, payload = $payload WHERE position = $position";
-        command.Parameters.AddWithValue("$crc", (long)RecordChecksum.Of(record.Position, record.Fence, payload));
-        command.Parameters.AddWithValue("$payload", payload);
-        command.Parameters.AddWithValue("$position", record.Position);
-        command.ExecuteNonQuery();
+        int at = Array.FindIndex(events, e => e is RunEvent.StepCommitted committed && committed.Inputs.Step == step);
+        var whole = (RunEvent.StepCommitted)events[at];
+        events[at] = whole with { Outputs = whole.Outputs with { Metrics = [.. whole.Outputs.Metrics.Select(metric => metric.Name == "entropy" ? metric with { Value = 0.5 } : metric)] } };
+        journal.Rewrite(events);
     }
 }

@@ -1,5 +1,5 @@
-using GrpoActors.Journal.Tests;
 using System.Text;
+using GrpoActors.Journal.Tests;
 using Xunit;
 
 namespace GrpoActors.Hub.Tests;

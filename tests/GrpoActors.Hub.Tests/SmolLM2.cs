@@ -3,7 +3,7 @@ using Xunit;
 namespace GrpoActors.Hub.Tests;
 
 /// <summary>The real model, which this repository does not hold: under GRPO_ASSETS, or in the user's cache.</summary>
-internal static class SmolLM2
+public static class SmolLM2
 {
     private const string Name = "models/smollm2-135m-instruct";
 
@@ -22,7 +22,7 @@ internal static class SmolLM2
 }
 
 [AttributeUsage(AttributeTargets.Method)]
-internal sealed class SmolLM2FactAttribute : FactAttribute
+public sealed class SmolLM2FactAttribute : FactAttribute
 {
     public SmolLM2FactAttribute()
     {

@@ -1,12 +1,9 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Text.Json;
-using GrpoActors.Actors;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -32,7 +29,7 @@ public sealed class SmolLM2Tests(ITestOutputHelper output)
         output.WriteLine($"loading: {Stopwatch.GetElapsedTime(started).TotalSeconds:0.00} s");
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Goldens", "smollm2-135m-instruct.golden.json")));
         JsonElement[] cases = [.. golden.RootElement.GetProperty("cases").EnumerateArray()];
-        using IEngine engine = new CpuEngineProvider().Open(model.Spec, new EngineOptions(Environment.ProcessorCount, 4096));
+        using IEngine engine = EngineProviders.Open(RunIdentity.DefaultEngine, model.Spec, new EngineOptions(Environment.ProcessorCount, 4096));
         using ITrainer trainer = engine.OpenTrainer(weights);
         LogProbs(trainer, cases);
         GreedyAnswers(engine, trainer, weights, cases);
@@ -49,30 +46,6 @@ public sealed class SmolLM2Tests(ITestOutputHelper output)
             Assert.Equal(row.GetProperty("prompt_text").GetString(), text);
             Assert.Equal(Ids(row, "prompt_ids"), model.Tokenizer.Encode(text));
         }
-    }
-
-    [SmolLM2Fact]
-    public void The_recipe_has_the_settings_of_TRLs_run()
-    {
-        PlanResult checkedPlan = GrpoRun.Check(Path.Combine(RepositoryRoot(), "recipes", "gsm8k.json"), new GrpoRunSettings { Overrides = [("model.path", SmolLM2.Folder!)] });
-        RunIdentity plan = checkedPlan.PlanOrThrow().Identity;
-        GroupPlan group = plan.Phases[0].Groups;
-        Assert.Equal((40, 320L, 4, 8, 96), (plan.Phases[0].Steps, plan.Phases[0].Data.Rows, group.GroupsPerStep, group.NumGenerations, group.MaxCompletionLength));
-        Assert.Equal((1e-5, "constant", 0, 1), (plan.Phases[0].Schedule.LearningRate, plan.Phases[0].Schedule.Kind, plan.Phases[0].Schedule.WarmupSteps, group.NumIterations));
-        Assert.Equal(new OptimizerPlan(0.9, 0.999, 1e-8, 0, 1), plan.Phases[0].Optimizer);
-        Assert.Equal((1, 0, 1, 0, 1), (group.Sampling.Temperature, group.Sampling.TopK, group.Sampling.TopP, group.Sampling.MinP, group.Sampling.RepetitionPenalty));
-        Assert.False(plan.Phases[0].NeedsReference);
-    }
-
-    private static string RepositoryRoot()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "GrpoActors.sln")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return folder ?? throw new InvalidOperationException("The repository's root, with GrpoActors.sln, is not above the tests.");
     }
 
     private void LogProbs(ITrainer trainer, JsonElement[] cases)

@@ -17,7 +17,7 @@ public enum Fault
 }
 
 /// <summary>Stands between a writer and its server, and breaks or freezes the connection at a named moment of an append.</summary>
-internal sealed class CuttingProxy : IDisposable
+public sealed class CuttingProxy : IDisposable
 {
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly int serverPort;

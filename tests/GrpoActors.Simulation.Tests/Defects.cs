@@ -33,7 +33,8 @@ internal sealed class Mishears(Func<Pipeline, Command, Command> heard) : Rig
 /// <summary>Stages that forget, or remember, something before they decide.</summary>
 internal sealed class Misremembers(Func<Pipeline, Command?, Pipeline> remembered) : Rig
 {
-    public override Decider Decide(Decider decider, Command? command) => base.Decide(decider with { Pipeline = remembered(decider.Pipeline, command) }, command);
+    public override Decider Decide(Decider decider, Command? command) =>
+        base.Decide(decider with { Pipeline = remembered(decider.Pipeline, command) }, command);
 }
 
 /// <summary>Stages that take the scores of a group again that they have handed on.</summary>
@@ -107,7 +108,8 @@ internal sealed class MixesCourses(bool compares) : Rig
 {
     public override ICheckpointStore Around(ICheckpointStore checkpoints) => new Store(checkpoints);
 
-    public override Decider Take(Decider decider, out DecidedBatch batch) => base.Take(compares ? decider : decider with { Expected = decider.Expected.Clear() }, out batch);
+    public override Decider Take(Decider decider, out DecidedBatch batch) =>
+        base.Take(compares ? decider : decider with { Expected = decider.Expected.Clear() }, out batch);
 
     private sealed class Store(ICheckpointStore checkpoints) : CheckpointDecorator(checkpoints)
     {

@@ -17,6 +17,7 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
 {
     private const int Flavours = 5;
     private const int CompactingSteps = 4;
+    private const int AskedMax = 4; // few enough that faults stop runs
 
     /// <summary>Plans that differ in order, lag and what happens to groups, phases and steps.</summary>
     public const int Shapes = 2 * 3 * Flavours;
@@ -124,7 +125,7 @@ internal sealed record Scenario(ulong Seed, int Shape, RunPlan Plan, Digest Iden
             (ulong)(7 + shape), "fake", "1", new ModelSource(null, "{}", null), Digest.Of("start"), Digest.Of("tokenizer"), new OrderPlan(order, lag, 5), [.. phases],
             [Reward("right"), Reward("format")], flavour == 0 ? null : new EvaluationPlan(data, 4, "right", 1, 8), RewardFailure.Record,
             flavour switch { 4 => Sentinels, Flavours => Sentinels with { NotFinite = SentinelAction.Stop, Rules = [.. Sentinels.Rules.Select(rule => rule with { Action = SentinelAction.Stop })] }, _ => null });
-        var operation = new RunOperation("/run", 1, 1, 1, 0, 1024, 3, 0, new DeadlinePlan(Seconds(30), Seconds(60), Seconds(60), Seconds(60)), 3);
+        var operation = new RunOperation("/run", 1, 1, 1, 0, 1024, 3, 0, new DeadlinePlan(Seconds(30), Seconds(60), Seconds(60), Seconds(60), AskedMax), 3);
         return (new RunPlan(identity, operation), Digest.Of($"identity {shape}"));
 
         PhasePlan Phase(string name, PhaseKind kind, int steps, GroupPlan? groups) => new(

@@ -102,7 +102,7 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
     public void Scoring_forgotten_whenever_completions_arrive() =>
         IsCaught(() => new Misremembers((pipeline, command) => command is Command.CompletionsArrived
             ? pipeline with { Generation = pipeline.Generation with { Delivered = [] }, Scoring = ScorerMemory.Empty }
-            : pipeline), "no end after");
+            : pipeline), "and nothing came of anything");
 
     [Fact]
     public void Completions_of_other_weights_taken_for_those_of_the_version() =>
@@ -193,10 +193,12 @@ public sealed class SeededDefectTests(ITestOutputHelper output)
     public void Waits_counted_as_unanswered_although_records_came_between() => IsCaught(() => new CountsThroughRecords(), "the run stops: Asked");
 
     [Fact]
-    public void A_checkpoint_of_another_course_than_the_steps_computed_again() => IsCaught(() => new MixesCourses(compares: true), "computed again after the journal lost its tail, differs");
+    public void A_checkpoint_of_another_course_than_the_steps_computed_again() =>
+        IsCaught(() => new MixesCourses(compares: true), "computed again after the journal lost its tail, differs");
 
     [Fact]
-    public void Steps_computed_again_that_no_checkpoint_is_compared_with() => IsCaught(() => new MixesCourses(compares: false), "differs from the checkpoint that outlived its record");
+    public void Steps_computed_again_that_no_checkpoint_is_compared_with() =>
+        IsCaught(() => new MixesCourses(compares: false), "differs from the checkpoint that outlived its record");
 
     private static LosesEffects LosesDeadlines(Waits of) => new(effect => effect is Effect.SetDeadline { Deadline.For: var waits } && waits == of);
 

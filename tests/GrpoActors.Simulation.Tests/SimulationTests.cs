@@ -34,7 +34,8 @@ public sealed class SimulationTests(ITestOutputHelper output)
         Trial[] failed = [.. trials.Where(trial => trial.Failure is not null)];
         output.WriteLine($"{count} seeds in {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {failed.Length} violations");
         output.WriteLine($"least of any seed: {trials.Min(trial => trial.Steps)} steps, {trials.Min(trial => trial.Handled)} commands and events, {trials.Min(trial => trial.Struck.Count)} faults");
-        output.WriteLine($"in all: {trials.Sum(trial => (long)trial.Steps)} steps, {trials.Sum(trial => (long)trial.Handled)} commands and events, {trials.Sum(trial => trial.Struck.Count)} faults, {trials.Sum(trial => trial.Rollbacks)} rollbacks, {trials.Sum(trial => trial.Stops)} stops");
+        output.WriteLine($"in all: {trials.Sum(trial => (long)trial.Steps)} steps, {trials.Sum(trial => (long)trial.Handled)} commands and events, {trials.Sum(trial => trial.Struck.Count)} faults, {trials.Sum(trial => trial.Rollbacks)} rollbacks");
+        output.WriteLine($"and {trials.Sum(trial => trial.Stops)} stops, {trials.Sum(trial => trial.OutlivedCheckpoints)} checkpoints newer than the journal");
         ILookup<FaultKind, Fault> byKind = trials.SelectMany(trial => trial.Struck).ToLookup(fault => fault.Kind);
         foreach (FaultKind kind in Enum.GetValues<FaultKind>())
         {

@@ -10,7 +10,9 @@ namespace GrpoActors.Simulation.Tests;
 /// <param name="Failure">Null where every promise was kept.</param>
 /// <param name="Handled">Commands and events.</param>
 /// <param name="Stops">How often the run stopped because nothing came of anything, and was started again.</param>
-internal sealed record Trial(Scenario Scenario, string? Failure, int Steps, int Handled, int Rollbacks, int Stops, IReadOnlyList<Fault> Struck)
+/// <param name="OutlivedCheckpoints">How many checkpoints were newer than a journal which lost its tail.</param>
+internal sealed record Trial(
+    Scenario Scenario, string? Failure, int Steps, int Handled, int Rollbacks, int Stops, int OutlivedCheckpoints, IReadOnlyList<Fault> Struck)
 {
     private const int LeastSteps = 10;
 
@@ -31,7 +33,9 @@ internal sealed record Trial(Scenario Scenario, string? Failure, int Steps, int 
             failure = anything.ToString();
         }
 
-        return new(scenario, failure, simulation.Audit.Steps, simulation.CommandsHandled + (int)simulation.Audit.Position, simulation.Audit.Rollbacks, simulation.Stops, simulation.Struck);
+        World.Audit audit = simulation.Audit;
+        int handled = simulation.CommandsHandled + (int)audit.Position;
+        return new(scenario, failure, audit.Steps, handled, audit.Rollbacks, simulation.Stops, simulation.OutlivedCheckpoints, simulation.Struck);
     }
 
     /// <summary>The fewest faults that still fail, found by leaving out one after the other.</summary>

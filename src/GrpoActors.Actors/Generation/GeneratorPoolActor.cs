@@ -28,6 +28,7 @@ internal sealed record HolderLeft(string Holder);
 internal sealed class GeneratorPoolActor : ReceiveActor
 {
     private readonly ILogger log;
+    private readonly LogLevel comings; // on one machine they are no news
     private readonly IContents contents;
     private readonly IActorRef scorers;
     private readonly ImmutableArray<LocalWorker> own;
@@ -41,6 +42,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
     public GeneratorPoolActor(ILogger log, ImmutableArray<LocalWorker> own, IContents contents, IActorRef scorers, Func<int, int> groupsMax)
     {
         this.log = log;
+        comings = own.IsEmpty ? LogLevel.Information : LogLevel.Debug;
         (this.own, this.contents, this.scorers) = (own, contents, scorers);
         Receive<WorkWanted>(x =>
         {
@@ -58,7 +60,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Receive<Heartbeat>(x => Context.Parent.Tell(new Command.Progress(Register(x.By).Id)));
         Receive<WorkReturned>(x =>
         {
-            log.LogWarning("{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason);
+            log.Log(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, "{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason); // on one machine its worker has said it
             Leave(x.By.Name);
         });
         Receive<CompletionsOffered>(Fetch);
@@ -88,7 +90,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         {
             foreach (Generator gone in generators.Values.Where(generator => generator.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.LogInformation("Generator {Generator} has left", gone.Id);
+                log.Log(comings, "Generator {Generator} has left", gone.Id);
                 Leave(gone.Id.Name);
             }
         });
@@ -174,7 +176,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Context.Watch(Sender);
         var generator = new Generator(by.Id, Sender);
         generators[by.Name] = generator;
-        log.LogInformation("Generator {Generator} has joined", by.Name);
+        log.Log(comings, "Generator {Generator} has joined", by.Name);
         Context.Parent.Tell(new Command.GeneratorJoined(by.Id));
         Context.Parent.Tell(new Known(generators.Count));
         Sender.Tell(reached);

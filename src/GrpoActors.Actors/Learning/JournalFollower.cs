@@ -8,7 +8,7 @@ using GrpoActors.Journal;
 namespace GrpoActors.Actors.Learning;
 
 /// <summary>A worker's own fold of the journal, brought up to a position when it is needed: a batch of megabytes is read where it lies instead of being sent.</summary>
-internal sealed class JournalFollower(IJournalProvider journal, RunIdentity plan)
+internal sealed class JournalFollower(RunJournal journal, RunIdentity plan)
 {
     private RunState run = RunState.Begin(plan);
 

@@ -26,6 +26,7 @@ internal sealed class LearnerActor : ReceiveActor
     private const double Drift = 0.1;
 
     private readonly ILogger log;
+    private readonly LogLevel comings; // on one machine they are no news
     private readonly ImmutableArray<LocalWorker> own;
     private readonly TimeSpan duration;
     private readonly bool acceptLostTail, isElsewhere;
@@ -44,6 +45,7 @@ internal sealed class LearnerActor : ReceiveActor
     public LearnerActor(ILogger log, ImmutableArray<LocalWorker> own, TimeSpan duration, bool acceptLostTail, long termsAfter, bool isElsewhere, CrashPoints crashPoints, TimeProvider time)
     {
         this.log = log;
+        comings = own.IsEmpty ? LogLevel.Information : LogLevel.Debug;
         (this.own, this.duration, this.acceptLostTail, this.isElsewhere, this.crashPoints, this.time) = (own, duration, acceptLostTail, isElsewhere, crashPoints, time);
         term = termsAfter;
         Receive<LeaseWanted>(Want);
@@ -51,7 +53,7 @@ internal sealed class LearnerActor : ReceiveActor
         {
             if (holder is { } held && held.Term == x.Term)
             {
-                log.LogWarning("The trainer {Trainer} gives its lease back: {Reason}", x.By.Name, x.Reason);
+                log.Log(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, "The trainer {Trainer} gives its lease back: {Reason}", x.By.Name, x.Reason);
                 Vacate();
             }
         });
@@ -83,7 +85,7 @@ internal sealed class LearnerActor : ReceiveActor
             {
                 candidates.Remove(name);
                 Context.Parent.Tell(new Known(candidates.Count));
-                log.LogInformation("Trainer {Trainer} has left{Then}", name, holder?.Name == name ? "; its lease runs out" : "");
+                log.Log(comings, "Trainer {Trainer} has left{Then}", name, holder?.Name == name ? "; its lease runs out" : "");
             }
         });
         Receive<ChildFailed>(x => throw new WorkerActorFailedException(x));
@@ -130,7 +132,7 @@ internal sealed class LearnerActor : ReceiveActor
         if (holder is null)
         {
             term++;
-            log.LogInformation("{Trainer} is the trainer (term {Term})", name, term);
+            log.Log(comings, "{Trainer} is the trainer (term {Term})", name, term);
         }
 
         holder ??= new Holder(name, Sender, term);

@@ -121,7 +121,7 @@ internal sealed class TrainerActor : WorkerActor
 
         if (work is null)
         {
-            Log.LogInformation("This process is the trainer (term {Term})", granted.Term);
+            Log.Log(granted.For == Timeout.InfiniteTimeSpan ? LogLevel.Debug : LogLevel.Information, "This process is the trainer (term {Term})", granted.Term);
             Build();
         }
         else if (built && (!sameTerm || passedOver))

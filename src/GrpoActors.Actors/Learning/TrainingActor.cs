@@ -25,6 +25,8 @@ internal sealed class TrainingActor : EngineActor
     private readonly bool acceptLostTail;
     private ITrainer engine = null!;
     private StepTraining training = null!;
+    private Effect.WriteCheckpoint? asked; // the last one that was written,
+    private Command.CheckpointDone? written; // and its answer
     private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: only a rollback or a fresh start mends them
 
     public TrainingActor(WorkerServices services, string name, bool acceptLostTail)
@@ -86,8 +88,10 @@ internal sealed class TrainingActor : EngineActor
                 break;
             case { } when tripped is not null:
                 break;
+            case Effect.BeginPhase x when x.Phase <= training.Phase:
+                break; // begun already: replayed from the journal
             case Effect.BeginPhase x:
-                training.BeginPhase(x.ResetOptimizer, x.KeepReference);
+                training.BeginPhase(x.Phase, x.ResetOptimizer, x.KeepReference);
                 break;
             case Effect.TrainBatch x when x.Batch.Inputs.Step == training.Version.Steps:
                 Train(x);
@@ -98,13 +102,28 @@ internal sealed class TrainingActor : EngineActor
             case Effect.PublishVersion x when x.Version == training.Version:
                 Publish(engine.Publish(x.Version, training.Policy));
                 break;
+            case Effect.WriteCheckpoint x when asked is { } before && before with { Position = x.Position } == x:
+                Post(written!); // asked twice, it is written once
+                break;
             case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
+                RequirePhase(x.Phase);
                 CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
-                Post(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                (asked, written) = (x, new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                Post(written);
                 break;
             default:
                 log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
                 break;
+        }
+    }
+
+    /// <summary>The beginning of a phase can be lost on its way here, and the digest of the policy does not cover the optimiser and the reference that it changes.</summary>
+    /// <exception cref="InvalidOperationException">It was lost: this trainer must be built again from the journal, which holds it.</exception>
+    private void RequirePhase(int phase)
+    {
+        if (phase != training.Phase)
+        {
+            throw new InvalidOperationException($"the trainer is in phase {training.Phase}, and the journal in phase {phase}");
         }
     }
 
@@ -116,6 +135,7 @@ internal sealed class TrainingActor : EngineActor
             throw new InvalidOperationException($"the trainer holds {training.Version} as {training.Policy}, and the journal says {asked.Policy}");
         }
 
+        RequirePhase(asked.Batch.Inputs.Phase);
         long step = asked.Batch.Inputs.Step;
         try
         {

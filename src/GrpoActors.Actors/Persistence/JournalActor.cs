@@ -13,7 +13,7 @@ namespace GrpoActors.Actors.Persistence;
 
 /// <summary>
 /// The run's one persistent actor and only writer. Recovers by folding the stream, then appends what its parent hands it, one append and one transaction
-/// at a time. The table's unique key (persistence id, sequence number) is the fence: of two writers one collides, says so and stops.
+/// at a time. The table's unique key (persistence id, sequence number) and its trigger are the fence: of two writers one collides, says so and stops.
 /// </summary>
 /// <remarks>
 /// recovering -> appending -> stopped. A failed append's outcome is unknown, so it always ends the actor; its parent finds out by recovering anew.
@@ -22,6 +22,7 @@ namespace GrpoActors.Actors.Persistence;
 internal sealed class JournalActor : ReceivePersistentActor
 {
     private readonly ILoggingAdapter log = Context.GetLogger();
+    private readonly RunJournal journal;
     private readonly RunIdentity plan;
     private readonly Action<FoldedEvent> replayed;
 
@@ -30,9 +31,9 @@ internal sealed class JournalActor : ReceivePersistentActor
     private long position;
     private long fence;
 
-    private JournalActor(string persistenceId, RunIdentity plan, Action<FoldedEvent> replayed)
+    private JournalActor(RunJournal journal, RunIdentity plan, Action<FoldedEvent> replayed)
     {
-        PersistenceId = persistenceId;
+        this.journal = journal;
         this.plan = plan;
         this.replayed = replayed;
         Recover<StoredEvent>(Replay);
@@ -41,15 +42,21 @@ internal sealed class JournalActor : ReceivePersistentActor
         Command<DeleteBefore>(Delete);
         Command<DeleteMessagesSuccess>(deleted => Context.Parent.Tell(new DeletedBefore(deleted.ToSequenceNr)));
         Command<DeleteMessagesFailure>(failed => log.Warning(
-            "The journal's records before {0} could not be deleted ({1}); they are deleted with the next ones.", failed.ToSequenceNr, failed.Cause.Message));
+            "The journal's records before {0} are deleted with the next ones: {1}", failed.ToSequenceNr, journal.Unwritten(failed.Cause)));
     }
 
-    public override string PersistenceId { get; }
+    public override string PersistenceId => journal.Name;
 
-    /// <param name="persistenceId">The run's name in the database, as <see cref="JournalPlace.RunName"/> gives it.</param>
+    /// <param name="journal">Prepared.</param>
     /// <param name="replayed">Called for each event of the stream while recovering, on this actor's thread.</param>
-    public static Props Props(string persistenceId, RunIdentity plan, Action<FoldedEvent> replayed) =>
-        Akka.Actor.Props.CreateBy(new Producer(() => new JournalActor(persistenceId, plan, replayed)));
+    public static Props Props(RunJournal journal, RunIdentity plan, Action<FoldedEvent> replayed) =>
+        Akka.Actor.Props.CreateBy(new Producer(() => new JournalActor(journal, plan, replayed)));
+
+    protected override void PostStop()
+    {
+        base.PostStop();
+        journal.Release();
+    }
 
     /// <remarks>The base stops the actor; what is thrown here reaches the parent as the failure.</remarks>
     protected override void OnRecoveryFailure(Exception reason, object? message = null) => throw (reason switch
@@ -57,7 +64,7 @@ internal sealed class JournalActor : ReceivePersistentActor
         StorageException known => known,
         JournalFormatException unknown => Damaged(position, unknown.Message, unknown),
         IllegalStateException mixed => Damaged(-1, "records of two writers are mixed; one of them went on after the other had taken over", mixed),
-        _ => new StorageException($"The journal {PersistenceId} could not be read: {JournalFailure.Said(reason)}.", reason),
+        _ => journal.Unread(reason),
     });
 
     protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) => Fail(cause);
@@ -82,7 +89,7 @@ internal sealed class JournalActor : ReceivePersistentActor
         }
 
         StoredRecord record = stored.At(at);
-        RunEvent e = StoredRecords.Event(record, lastFence, at + 1, PersistenceId);
+        RunEvent e = StoredRecords.Event(record, lastFence, at + 1, journal.Place);
         RunState before = folded ?? RunState.Begin(plan);
         RunState after = Folded(before, e, at);
         (folded, lastFence, position) = (after, record.Fence, at + 1);
@@ -125,7 +132,7 @@ internal sealed class JournalActor : ReceivePersistentActor
     {
         if (append.ExpectedPosition != position)
         {
-            throw new InvalidOperationException($"An append expects the journal {PersistenceId} at {append.ExpectedPosition}, and it is at {position}.");
+            throw new InvalidOperationException($"An append expects the journal {journal.Place} at {append.ExpectedPosition}, and it is at {position}.");
         }
 
         IActorRef sender = Sender;
@@ -151,7 +158,7 @@ internal sealed class JournalActor : ReceivePersistentActor
     {
         if (delete.Position < 0 || delete.Position >= position)
         {
-            throw new InvalidOperationException($"The records before {delete.Position} are to be deleted from the journal {PersistenceId}, which is at {position}.");
+            throw new InvalidOperationException($"The records before {delete.Position} are to be deleted from the journal {journal.Place}, which is at {position}.");
         }
 
         if (delete.Position == 0)
@@ -163,14 +170,14 @@ internal sealed class JournalActor : ReceivePersistentActor
         DeleteMessages(delete.Position);
     }
 
-    private void Fail(Exception cause) => Context.Parent.Tell(JournalFailure.IsCollision(cause)
-        ? new JournalFailed($"Another process has appended to the journal {PersistenceId} at position {position}: this one stops and has changed nothing.", Stale: true)
-        : new JournalFailed($"An append to the journal {PersistenceId} failed ({JournalFailure.Said(cause)}): whether it was kept is found out by reading.", Stale: false));
+    private void Fail(Exception cause) => Context.Parent.Tell(journal.IsCollision(cause)
+        ? new JournalFailed($"Another process has appended to the journal {journal.Place} at position {position}: this one stops and has changed nothing.", Stale: true)
+        : new JournalFailed(journal.Unwritten(cause), Stale: false));
 
     private JournalDamagedException Damaged(long at, string what, Exception? cause = null) => new(
         at < 0
-            ? $"The journal {PersistenceId} is damaged: {what}; restore the database from a copy, or start over with --fresh."
-            : $"Record {at} of the journal {PersistenceId} is damaged: {what}; restore the database from a copy, or start over with --fresh.",
+            ? $"The journal {journal.Place} is damaged: {what}; restore it from a copy, or start over with --fresh."
+            : $"Record {at} of the journal {journal.Place} is damaged: {what}; restore it from a copy, or start over with --fresh.",
         at,
         cause);
 

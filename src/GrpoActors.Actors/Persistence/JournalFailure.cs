@@ -1,31 +1,35 @@
 using Akka.Pattern;
-using Microsoft.Data.Sqlite;
-using Npgsql;
+using GrpoActors.Formats.Files;
+using GrpoActors.Journal;
 
 namespace GrpoActors.Actors.Persistence;
 
 /// <summary>What a failure of Akka.Persistence.Sql means.</summary>
 internal static class JournalFailure
 {
-    private const int SqliteConstraint = 19;
+    /// <summary>The database refused the append because another writer has appended at this place, or further on.</summary>
+    public static bool IsCollision(this RunJournal journal, Exception failure) => Causes(failure).Any(journal.Tables.IsCollision);
 
-    /// <summary>The database refused the append because somebody else has appended at this place, or further on.</summary>
-    public static bool IsCollision(Exception failure) => Causes(failure).Any(cause =>
-        cause is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } or SqliteException { SqliteErrorCode: SqliteConstraint });
+    /// <summary>Why the records could not be read, in one sentence.</summary>
+    public static StorageException Unread(this RunJournal journal, Exception failure) =>
+        Causes(failure).Select(cause => journal.Tables.Reading(cause)).FirstOrDefault(known => known is not null)
+        ?? new StorageException($"Could not read the journal {journal.Place}: {Said(failure)}.", failure);
 
-    /// <summary>The innermost cause in one clause.</summary>
-    public static string Said(Exception failure) => Causes(failure).Last() switch
+    /// <summary>Why an append's outcome is unknown, in one sentence.</summary>
+    public static string Unwritten(this RunJournal journal, Exception failure) =>
+        (Causes(failure).Select(cause => journal.Tables.Writing(cause)).FirstOrDefault(known => known is not null)
+        ?? new StorageException($"Could not write the journal {journal.Place}: {Said(failure)}.", failure)).Message;
+
+    private static string Said(Exception failure) => Causes(failure).Last() switch
     {
         OpenCircuitException => "after several failures the database is not asked for a while",
-        PostgresException told => told.MessageText.TrimEnd('.'),
         Exception cause => cause.Message.ReplaceLineEndings(" ").TrimEnd('.'),
     };
 
+    /// <summary>From the outermost to the innermost. Of an append that failed and whose roll-back then failed too, the append's.</summary>
     private static IEnumerable<Exception> Causes(Exception failure)
     {
-        yield return failure;
-        IEnumerable<Exception> inner = failure is AggregateException several ? several.InnerExceptions : failure.InnerException is { } one ? [one] : [];
-        foreach (Exception cause in inner.SelectMany(Causes))
+        for (Exception? cause = failure; cause is not null; cause = cause is AggregateException { InnerExceptions: [.., var original] } ? original : cause.InnerException)
         {
             yield return cause;
         }

@@ -5,24 +5,24 @@ using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Actors.Persistence;
 
-/// <summary>The bytes of <see cref="StoredEvent"/> in the journal's table. The embedded host reads and writes the same ones.</summary>
+/// <summary>The bytes of <see cref="StoredEvent"/> in the journal's table.</summary>
 internal sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
-    public override int Identifier => AkkaMessage.SerializerId;
+    public override int Identifier => RecordMessage.SerializerId;
 
-    public override string Manifest(object o) => o is StoredEvent ? AkkaMessage.Manifest : throw NotOurs(o);
+    public override string Manifest(object o) => o is StoredEvent ? RecordMessage.Manifest : throw NotOurs(o);
 
     public override byte[] ToBinary(object obj) => obj is StoredEvent stored ? stored.Message : throw NotOurs(obj);
 
     /// <exception cref="JournalFormatException">Manifest or version are none that this program knows.</exception>
     public override object FromBinary(byte[] bytes, string manifest)
     {
-        if (manifest != AkkaMessage.Manifest)
+        if (manifest != RecordMessage.Manifest)
         {
-            throw new JournalFormatException($"The journal holds a message of kind '{manifest}', and this program reads '{AkkaMessage.Manifest}': use the program that wrote it, or a newer one.");
+            throw new JournalFormatException($"The journal holds a message of kind '{manifest}', and this program reads '{RecordMessage.Manifest}': use the program that wrote it, or a newer one.");
         }
 
-        AkkaMessage.RequireHead(bytes);
+        RecordMessage.RequireHead(bytes);
         return new StoredEvent(bytes);
     }
 

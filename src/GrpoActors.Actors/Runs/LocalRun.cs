@@ -73,7 +73,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         }
     }
 
-    private ActorSystem Start() => ActorSystem.Create("grpo", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(journal.Hocon()).WithFallback(SqlPersistence.DefaultConfiguration)));
+    private ActorSystem Start() => ActorSystem.Create("grpo", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(SqlPersistence.DefaultConfiguration)).And(JournalSetup.Of(journal)));
 
     private RunServices Services(Action<StepReport> report)
     {
@@ -83,7 +83,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
             Setup = setup,
             Weights = weights,
             Contents = contents,
-            Journal = journal.Reader,
+            Journal = journal,
             Checkpoints = checkpoints,
             Busy = busy,
             CrashPoints = crashPoints,
@@ -94,13 +94,14 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         {
             Setup = setup,
             OpenLog = () => new RunLog(setup, folder, ownsFolder: false, crashPoints.Around(PhysicalDisk.Instance, "projection"), report, time),
-            OpenJournal = journal.Props,
+            Journal = journal,
             Contents = contents,
             Status = status,
             Log = log,
             Workers = WorkerPlacement.Here(workers),
             Checkpoints = checkpoints,
             AcceptLostTail = acceptLostTail,
+            AppendMax = Timeout.InfiniteTimeSpan,
             CrashPoints = crashPoints,
             Time = time,
         };

@@ -120,7 +120,7 @@ internal sealed class RunActor : ReceiveActor
         try
         {
             record = services.OpenLog();
-            journal = Context.ActorOf(services.OpenJournal(record.Replayed), $"journal-{beginning}");
+            journal = Context.ActorOf(services.OpenJournal(services, record.Replayed), $"journal-{beginning}");
         }
         catch (Exception failure) // a database that cannot be reached now, a folder that another process still holds
         {
@@ -151,7 +151,7 @@ internal sealed class RunActor : ReceiveActor
 
             StartStages(recovered);
             Become(Running);
-            log.LogInformation("The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
+            log.Log(services.Workers.AreElsewhere ? LogLevel.Information : LogLevel.Debug, "The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
             Decide(decider.Resume());
         });
         Failures();

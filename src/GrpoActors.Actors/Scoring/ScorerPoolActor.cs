@@ -20,6 +20,7 @@ namespace GrpoActors.Actors.Scoring;
 internal sealed class ScorerPoolActor : ReceiveActor
 {
     private readonly ILogger log;
+    private readonly LogLevel comings; // on one machine they are no news
     private readonly ImmutableArray<LocalWorker> own;
     private readonly IContents contents;
     private readonly Dictionary<string, Scorer> scorers = [];
@@ -31,6 +32,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
     public ScorerPoolActor(ILogger log, ImmutableArray<LocalWorker> own, IContents contents)
     {
         this.log = log;
+        comings = own.IsEmpty ? LogLevel.Information : LogLevel.Debug;
         (this.own, this.contents) = (own, contents);
         Receive<CompletionsAt>(x => served[x.Group] = x);
         Receive<HolderLeft>(x =>
@@ -88,7 +90,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         {
             foreach ((string name, Scorer _) in scorers.Where(scorer => scorer.Value.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.LogInformation("Scorer {Scorer} has left", name);
+                log.Log(comings, "Scorer {Scorer} has left", name);
                 scorers.Remove(name);
                 TakeBack(name);
                 Context.Parent.Tell(new Known(scorers.Count));
@@ -180,7 +182,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         }
 
         Context.Watch(Sender);
-        log.LogInformation("Scorer {Scorer} has joined", by.Name);
+        log.Log(comings, "Scorer {Scorer} has joined", by.Name);
         Scorer scorer = scorers[by.Name] = new Scorer(Sender);
         Context.Parent.Tell(new Known(scorers.Count));
         return scorer;

@@ -39,7 +39,7 @@ internal enum FailedChild
 ///   failure                                   engine actor     journal, stage or worker actor
 ///   another writer has taken over             StopStale        StopStale
 ///   the run cannot go on (RunFailed)          StopRun          StopRun
-///   the journal is damaged, or another's      StopRun          StopRun
+///   the journal is damaged                    StopRun          StopRun
 ///   anything else: disk, network, bug         RestartChild     RecoverRun
 /// </code>
 /// </remarks>
@@ -48,7 +48,7 @@ internal static class FailureTable
     public static FailureResponse Of(FailedChild child, Exception failure) => failure switch
     {
         StaleWriterException => FailureResponse.StopStale,
-        RunFailedException or JournalDamagedException or NoJournalException => FailureResponse.StopRun,
+        RunFailedException or JournalDamagedException => FailureResponse.StopRun,
         _ => child == FailedChild.Engine ? FailureResponse.RestartChild : FailureResponse.RecoverRun,
     };
 

@@ -19,7 +19,7 @@ internal sealed record WorkerServices
     public required IContents Contents { get; init; }
 
     /// <summary>Of the run, wherever its actor keeps it: a trainer folds it.</summary>
-    public required IJournalProvider Journal { get; init; }
+    public required RunJournal Journal { get; init; }
 
     /// <summary>Of this process; null where it trains nothing.</summary>
     public ICheckpointStore? Checkpoints { get; init; }

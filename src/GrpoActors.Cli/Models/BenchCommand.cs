@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Numerics;
 using GrpoActors.Runtime.Chaos;
@@ -88,7 +87,7 @@ internal static class BenchCommand
         var work = new Work(spec);
         Roofline roofline = Roofline.Measure(threads);
         var limits = new Limits(roofline.FlopsPerSecond, roofline.BytesPerSecond);
-        using IEngine engine = new CpuEngineProvider().Open(spec, new EngineOptions(threads, Math.Max(1024, step.PromptTokens)));
+        using IEngine engine = policy.OpenEngine(threads, Math.Max(1024, step.PromptTokens));
         var paces = new List<Pace>();
         double prefillSeconds, decodeSeconds, samplerGigabytes;
         using (ISampler sampler = engine.OpenSampler())

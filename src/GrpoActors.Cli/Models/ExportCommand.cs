@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using GrpoActors.Formats.Safetensors;
 using GrpoActors.Hub;
+using GrpoActors.Hub.Export;
 using GrpoActors.Runtime.Exports;
 
 namespace GrpoActors.Cli.Models;
@@ -46,7 +47,7 @@ internal static class ExportCommand
 
             ExportedModel exported = isModel
                 ? ModelExport.FromModel(from, folder, options)
-                : ModelExport.FromRun(from, parsed.GetValue(step), folder, options, parsed.GetValue(model));
+                : RunExport.FromRun(from, parsed.GetValue(step), folder, options, parsed.GetValue(model));
             TextWriter data = parsed.InvocationConfiguration.Output;
             data.WriteLine(exported.Step is { } of ? $"step {of}, weights {exported.WeightsSha256}" : $"weights {exported.WeightsSha256}");
             data.WriteLine($"{exported.Folder}: {string.Join(", ", exported.Files)}");

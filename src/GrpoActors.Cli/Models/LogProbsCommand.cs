@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Formats.Jsonl;
 using GrpoActors.Hub;
 using GrpoActors.Text;
@@ -43,7 +43,7 @@ internal static class LogProbsCommand
 
             using PretrainedModel policy = PretrainedModel.Open(parsed.GetRequiredValue(model));
             int workers = parsed.GetValue(threads) > 0 ? parsed.GetValue(threads) : Environment.ProcessorCount;
-            using IEngine engine = new CpuEngineProvider().Open(policy.Spec, new EngineOptions(workers, TokensAtOnce));
+            using IEngine engine = EngineProviders.Open(RunIdentity.DefaultEngine, policy.Spec, new EngineOptions(workers, TokensAtOnce));
             using ITrainer scorer = engine.OpenTrainer(policy.Weights);
             Run(rows.Rows(parsed), policy, scorer, parsed.GetValue(temperature), parsed.InvocationConfiguration.Output);
             return ExitCodes.Done;

@@ -65,14 +65,14 @@ internal sealed class ClusterNode : IAsyncDisposable
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
         contents = new NodeContents(store, bulk, fetcher, weights);
-        journal = new RunJournal(JournalOf(options, setup), RunFolderOf(setup), setup.Plan.Identity, setup.Identity);
+        journal = RunJournal.Of(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
         members = new KnownMembers(Path.Combine(NodeFolderOf(options, setup), "members"), logs.CreateLogger(options.Name));
         services = new WorkerServices
         {
             Setup = setup,
             Weights = weights,
             Contents = contents,
-            Journal = journal.Reader,
+            Journal = journal,
             Checkpoints = folder is null ? null : new CheckpointStore(crashPoints.Around(PhysicalDisk.Instance), folder.Checkpoints),
             Prefix = options.Name + "/",
             AskAgainAfter = settings.AskAgainAfter,
@@ -201,7 +201,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         RunFolder.Open(NodeFolderOf(options, setup), fresh: true).Dispose();
         if (options.Has(NodeRoles.Coordinator))
         {
-            JournalPlace.SetAside(JournalOf(options, setup), RunFolderOf(setup), setup.Identity);
+            RunJournal.Of(JournalOf(options, setup), RunFolderOf(setup), setup.Identity).SetAside();
         }
     }
 
@@ -215,14 +215,14 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <summary>The setting; without one, a coordinator that was given a folder keeps the journal there.</summary>
     private static string? JournalOf(NodeOptions options, RunSetup setup) =>
         string.IsNullOrEmpty(setup.Plan.Operation.Journal) && options.Has(NodeRoles.Coordinator) && options.Folder is { } own
-            ? JournalPlace.File(null, Path.GetFullPath(own))
+            ? RunJournal.FileOf(null, Path.GetFullPath(own))
             : setup.Plan.Operation.Journal;
 
     private IHost Host(CancellationToken work)
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(journal.Hocon()).WithFallback(NodeHocon.Of(options));
+        Config config = SecurityHocon.For(security, options.Host).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -232,6 +232,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             })
             .AddHocon(config, HoconAddMode.Replace)
             .AddStartup((system, _) => Start(system, services with { Stopping = work }));
+            akka.AddSetup(JournalSetup.Of(journal));
             foreach (Setup part in SecurityHocon.Setups(security))
             {
                 akka.AddSetup(part);
@@ -274,7 +275,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         WorkerPlacement here = WorkerPlacement.Here(workers);
         return
         [
-            .. options.Has(NodeRoles.Trainer) ? here.Trainer(workers.Stopping) : [],
+            .. options.Has(NodeRoles.Trainer) ? here.Trainer(fence: long.MaxValue, workers.Stopping) : [],
             .. options.Has(NodeRoles.Scorer) ? here.Scorers(workers.Stopping) : [],
             .. options.Has(NodeRoles.Generator) ? here.Generators(workers.Stopping) : [],
         ];
@@ -284,7 +285,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         Setup = setup,
         OpenLog = OpenLog,
-        OpenJournal = journal.Props,
+        Journal = journal,
         Contents = contents,
         Status = status,
         Log = services.Logs.CreateLogger("run"),

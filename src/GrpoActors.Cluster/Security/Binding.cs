@@ -14,7 +14,8 @@ internal static class Binding
         if (security.Certificate is null && !IsLoopback(host))
         {
             throw new SecurityMistakeException(
-                $"The node is bound to {host}, where other machines reach it, without a join secret: set grpo.security.secret-file or {JoinSecret.Variable}, or bind to 127.0.0.1.");
+                $"The node is bound to {host}, where other machines reach it, without a join secret: "
+                + $"set grpo.security.secret-file or {JoinSecret.Variable}, or bind to 127.0.0.1.");
         }
     }
 }

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Logging;
 namespace GrpoActors.Cluster.Security;
 
 /// <summary>
-/// A node's log for Akka. What Akka.Remote says of a connection with paragraphs of advice and a stack trace, at each try, becomes one sentence that names the address, once in ten minutes;
-/// so does a message that no serializer can read (a worker of another release repeats its question every few hundred milliseconds). Everything else passes as it is.
+/// A node's log for Akka. What Akka.Remote says of a connection with paragraphs of advice and a stack trace, at each try, becomes one sentence that names
+/// the address, once in ten minutes; so does a message that no serializer can read (a worker of another release repeats its question every few hundred
+/// milliseconds). Everything else passes as it is.
 /// </summary>
 /// <remarks>A wrapper because the logger of Akka.Hosting (1.5.74) asks no log filter. The expressions match Akka.Remote 1.5.74's own words.</remarks>
 internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvider time) : ILoggerFactory
@@ -52,7 +53,8 @@ internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvid
         return Unreadable().Match(line) is { Success: true } unreadable ? Once(messages, unreadable.Value) : null;
     }
 
-    private static string Once(LogDeduplicator said, string sentence) => said.IsFirst(sentence) ? $"{sentence} Further ones in the next ten minutes are not logged." : "";
+    private static string Once(LogDeduplicator said, string sentence) =>
+        said.IsFirst(sentence) ? $"{sentence} Further ones in the next ten minutes are not logged." : "";
 
     // A channel's failure, its handshake's, and the end of one that said nothing, whose address is in the name of an actor.
     [GeneratedRegex(

@@ -8,7 +8,8 @@ internal sealed class SecurityMistakeException(string message, Exception? inner 
 
 /// <summary>The secret that every node of a cluster shares; <see cref="SecretCertificate"/> is made from it.</summary>
 /// <remarks>
-/// It never leaves the process. The public key that is derived from it does, so guesses can be tried against that key off line: the secret must be random, not a password.
+/// It never leaves the process. The public key that is derived from it does, so guesses can be tried against that key off line: the secret must be random,
+/// not a password.
 /// </remarks>
 internal sealed class JoinSecret
 {

@@ -16,7 +16,8 @@ internal static class NodeCertificates
             X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12FromFile(path, Password(passwordVariable, environment));
             return certificate.HasPrivateKey
                 ? certificate
-                : throw new SecurityMistakeException($"The certificate {path} (grpo.security.certificate) holds no private key: give the PKCS #12 file with the key.");
+                : throw new SecurityMistakeException(
+                    $"The certificate {path} (grpo.security.certificate) holds no private key: give the PKCS #12 file with the key.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
@@ -32,7 +33,9 @@ internal static class NodeCertificates
         {
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(path);
-            return authorities.Count > 0 ? authorities : throw new SecurityMistakeException($"The file {path} (grpo.security.authorities) holds no certificate in PEM.");
+            return authorities.Count > 0
+                ? authorities
+                : throw new SecurityMistakeException($"The file {path} (grpo.security.authorities) holds no certificate in PEM.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
@@ -59,5 +62,6 @@ internal static class NodeCertificates
 
     private static string Password(string? variable, Func<string, string?> environment) => string.IsNullOrEmpty(variable)
         ? ""
-        : environment(variable) ?? throw new SecurityMistakeException($"The environment variable {variable} (grpo.security.certificate-password-env) is not set.");
+        : environment(variable)
+            ?? throw new SecurityMistakeException($"The environment variable {variable} (grpo.security.certificate-password-env) is not set.");
 }

@@ -39,10 +39,15 @@ internal sealed class NodeSecurity
     }
 
     /// <param name="checkHostName">Whether the certificate of a node that is called must name the host that was called.</param>
-    public static NodeSecurity ByAuthorities(X509Certificate2 certificate, X509Certificate2Collection authorities, bool checkHostName) => new(certificate, (shown, chain, errors) =>
-        checkHostName && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) ? "its certificate names another host"
-        : NodeCertificates.IsSignedBy(authorities, shown, chain) ? null
-        : "its certificate is not signed by one of grpo.security.authorities, or not valid today");
+    public static NodeSecurity ByAuthorities(X509Certificate2 certificate, X509Certificate2Collection authorities, bool checkHostName)
+    {
+        return new NodeSecurity(certificate, Objection);
+
+        string? Objection(X509Certificate2 shown, X509Chain? chain, SslPolicyErrors errors) =>
+            checkHostName && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) ? "its certificate names another host"
+            : NodeCertificates.IsSignedBy(authorities, shown, chain) ? null
+            : "its certificate is not signed by one of grpo.security.authorities, or not valid today";
+    }
 
     /// <summary>Reads <c>grpo.security</c>.</summary>
     /// <exception cref="SecurityMistakeException">Something cannot be read, is too weak, or contradicts something else.</exception>
@@ -59,14 +64,16 @@ internal sealed class NodeSecurity
                 NodeCertificates.LoadAuthorities(authorities),
                 config.GetBoolean("grpo.security.check-host-name", true)),
             (null, _, _) => throw new SecurityMistakeException(
-                "Of grpo.security.certificate and grpo.security.authorities one is set without the other: name this node's certificate, and the authorities whose certificates are let in."),
+                "Of grpo.security.certificate and grpo.security.authorities one is set without the other: "
+                + "name this node's certificate, and the authorities whose certificates are let in."),
             _ => throw new SecurityMistakeException(
-                $"A join secret (grpo.security.secret-file or {JoinSecret.Variable}) and certificates (grpo.security.certificate, grpo.security.authorities) are both given, and nodes trust each "
-                + "other by one of the two: take the other away."),
+                $"A join secret (grpo.security.secret-file or {JoinSecret.Variable}) and certificates (grpo.security.certificate, grpo.security.authorities) "
+                + "are both given, and nodes trust each other by one of the two: take the other away."),
         };
     }
 
     /// <summary>Null: the other end is a node of this cluster. Otherwise why it is not, as the end of a sentence.</summary>
     /// <param name="shown">What the other end has proved to hold; null: nothing.</param>
-    public string? Refusal(X509Certificate2? shown, X509Chain? chain, SslPolicyErrors errors) => shown is null ? "it shows no certificate" : objection(shown, chain, errors);
+    public string? Refusal(X509Certificate2? shown, X509Chain? chain, SslPolicyErrors errors) =>
+        shown is null ? "it shows no certificate" : objection(shown, chain, errors);
 }

@@ -22,8 +22,8 @@ internal sealed class PreflightTransportProvider : ITransportAdapterProvider
 
 /// <summary>Calls another node only after a TLS handshake on a connection of its own has shown that the two believe each other.</summary>
 /// <remarks>
-/// Akka.Remote 1.5.74 shuts its whole actor system down when a TLS handshake fails that it began itself. So a stranger at the address of a node that has gone, or a node that is killed
-/// while it is called, would put this one out. Here that is an association that fails, is named, and is tried again.
+/// Akka.Remote 1.5.74 shuts its whole actor system down when a TLS handshake fails that it began itself. So a stranger at the address of a node that has
+/// gone, or a node that is killed while it is called, would put this one out. Here that is an association that fails, is named, and is tried again.
 /// </remarks>
 internal sealed class PreflightTransport : Transport
 {
@@ -67,7 +67,7 @@ internal sealed class PreflightTransport : Transport
         {
             await connection.ConnectAsync(remote.Host, remote.Port!.Value, patience.Token).ConfigureAwait(false);
             var tls = new SslStream(connection.GetStream());
-            string? refusal = null;
+            string? refusal = "it shows no certificate";
             await tls.AuthenticateAsClientAsync(
                 new SslClientAuthenticationOptions
                 {

@@ -6,8 +6,8 @@ namespace GrpoActors.Cluster.Security;
 
 /// <summary>The certificate that a node makes for itself from the join secret.</summary>
 /// <remarks>
-/// Every process derives the same P-256 key, so it knows the public key that the others must prove to hold: that key is pinned. The certificate around it is only what TLS carries a
-/// key in; each process signs its own, and as ECDSA signatures are random no two are the same bytes.
+/// Every process derives the same P-256 key, so it knows the public key that the others must prove to hold: that key is pinned. The certificate around it
+/// is only what TLS carries a key in; each process signs its own, and as ECDSA signatures are random no two are the same bytes.
 /// </remarks>
 internal static class SecretCertificate
 {
@@ -19,7 +19,8 @@ internal static class SecretCertificate
     private static readonly DateTimeOffset NotBefore = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero), NotAfter = new(9999, 12, 31, 23, 59, 59, TimeSpan.Zero);
 
     /// <summary>Of the curve P-256.</summary>
-    private static readonly BigInteger Order = new(Convert.FromHexString("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"), isUnsigned: true, isBigEndian: true);
+    private static readonly BigInteger Order = new(
+        Convert.FromHexString("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"), isUnsigned: true, isBigEndian: true);
 
     public static X509Certificate2 Of(JoinSecret secret)
     {

@@ -5,7 +5,9 @@ using Akka.Remote.Transport.DotNetty;
 
 namespace GrpoActors.Cluster.Security;
 
-/// <summary>What makes an actor system's remoting as secure as its node is to be: HOCON, and setups for what must not stand in HOCON, which is written to logs.</summary>
+/// <summary>
+/// What makes an actor system's remoting as secure as its node is to be: HOCON, and setups for what must not stand in HOCON, which is written to logs.
+/// </summary>
 internal static class SecurityHocon
 {
     /// <summary>To lie over everything else.</summary>

@@ -19,6 +19,9 @@ public sealed record RunIdentity(
     OrderPlan Order, ImmutableArray<PhasePlan> Phases, ImmutableArray<RewardPlan> Rewards, EvaluationPlan? Evaluation, RewardFailure OnRewardFailure,
     SentinelPlan? Sentinels = null)
 {
+    /// <summary>The engine of a run file that names none, and of a model that no run trained.</summary>
+    public const string DefaultEngine = "cpu";
+
     public ImmutableArray<double> RewardWeights { get; } = [.. Rewards.Select(reward => reward.Weight)];
 
     /// <summary>Steps committed when a phase begins.</summary>

@@ -30,7 +30,7 @@ internal static class RunSchema
 
         public static readonly Setting<string> Engine = new("engine", new TextForm("the name of an engine"),
             "What runs the model. Engines give different bits, so it belongs to the run's identity.")
-        { Default = "cpu" };
+        { Default = RunIdentity.DefaultEngine };
 
         public static readonly Setting<OrderKind> Order = new("order",
             new ChoiceForm<OrderKind>(("canonical", OrderKind.Canonical), ("arrival", OrderKind.Arrival)),

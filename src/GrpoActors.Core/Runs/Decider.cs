@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace GrpoActors.Core.Runs;
 
 /// <summary>
-/// Decides for a run and says what to append when: the stages decide on each command, what they decide is gathered, and <see cref="Take"/> hands it out as one batch,
-/// to be appended in one transaction. Deterministic; time, journal and log belong to the host that drives it.
+/// Decides for a run and says what to append when: the stages decide on each command, what they decide is gathered, and <see cref="Take"/> hands it
+/// out as one batch, to be appended in one transaction. Deterministic; time, journal and log belong to the host that drives it.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -12,8 +12,8 @@ namespace GrpoActors.Core.Runs;
 ///                      +-> CanDelayCommit: handle more for up to GroupCommitDelay, then
 ///                      +-> Take -> append the events at their position (durable) -> run the effects in order
 /// </code>
-/// A batch may be under way while more commands are handled; batches are appended in the order in which they were taken. A host whose append fails throws this value away and
-/// recovers: fold the journal, make a new one, <see cref="Resume"/>.
+/// A batch may be under way while more commands are handled; batches are appended in the order in which they were taken. A host whose append fails
+/// throws this value away and recovers: fold the journal, make a new one, <see cref="Resume"/>.
 /// </remarks>
 /// <param name="Pipeline">The stages after all that was handled, durable or not.</param>
 /// <param name="AskedMax">So often one piece of work is asked for between two records; then the run stops and says what it waits for. At least 1.</param>
@@ -26,7 +26,10 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
 
     private int commands; // handled since the first that is pending
 
-    /// <summary>Group-commit delay: records that unblock no stage may wait this long, counted from the first of them, to share a flush. Small beside a step, long beside a flush.</summary>
+    /// <summary>
+    /// Group-commit delay: records that unblock no stage may wait this long, counted from the first of them, to share a flush. Small beside a step, long
+    /// beside a flush.
+    /// </summary>
     public static TimeSpan GroupCommitDelay { get; } = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Decided and not yet taken.</summary>
@@ -75,8 +78,8 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
     }
 
     /// <summary>
-    /// Hands out what is pending. Steps that are computed again because the journal lost its tail are compared first: if one differs from the checkpoint that outlived its
-    /// record, nothing of the batch may become durable, and all that it holds is the order to stop.
+    /// Hands out what is pending. Steps that are computed again because the journal lost its tail are compared first: if one differs from the checkpoint
+    /// that outlived its record, nothing of the batch may become durable, and all that it holds is the order to stop.
     /// </summary>
     /// <param name="batch">To be appended, then carried out.</param>
     public Decider Take(out DecidedBatch batch)
@@ -88,7 +91,8 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
             long version = e.After.Version.Steps;
             if (expected.TryGetValue(version, out Digest chain) && chain != e.After.Chain)
             {
-                string reason = $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, differs from what the checkpoint of step {version} recorded.";
+                string reason = $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, "
+                    + $"differs from what the checkpoint of step {version} recorded.";
                 batch = new DecidedBatch(Events[0].Before.Position, [], [new Effect.StopRun(reason)], Missed);
                 return taken with { IsStopped = true };
             }
@@ -100,7 +104,9 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
         return taken with { Expected = expected };
     }
 
-    /// <summary>Compares the run with checkpoints that a node reports once the run is under way. What is computed again meets their values from now on.</summary>
+    /// <summary>
+    /// Compares the run with checkpoints that a node reports once the run is under way. What is computed again meets their values from now on.
+    /// </summary>
     /// <param name="holder">The node; null: this one.</param>
     /// <param name="lost">What follows for the host; nothing where it was known.</param>
     public Decider Compare(IEnumerable<LedgerValue> checkpoints, bool acceptLostTail, string? holder, out LostTail lost)
@@ -164,5 +170,9 @@ public sealed record DecidedBatch(long Position, ImmutableArray<FoldedEvent> Eve
 /// <param name="Held">The groups that a silent generator holds; other waits have their ids in their names.</param>
 public sealed record MissedDeadline(DeadlineId Deadline, ImmutableArray<GroupId> Held)
 {
-    public override string ToString() => $"No word within its deadline of {Deadline}{(Held.IsEmpty ? "" : $", which holds {string.Join(", ", Held)}")}; asked again";
+    public override string ToString()
+    {
+        string holds = Held.IsEmpty ? "" : $", which holds {string.Join(", ", Held)}";
+        return $"No word within its deadline of {Deadline}{holds}; asked again";
+    }
 }

@@ -8,8 +8,8 @@ namespace GrpoActors.Core.Runs;
 public readonly record struct LedgerValue(long Step, Digest Chain);
 
 /// <summary>
-/// What follows where checkpoints are newer than the journal: a database can lose a whole suffix of its records. In canonical order the lost steps are computed again and must
-/// meet the checkpoints' values; in arrival order another course would follow, so the run goes on without them only if it is told to.
+/// What follows where checkpoints are newer than the journal: a database can lose a whole suffix of its records. In canonical order the lost steps are
+/// computed again and must meet the checkpoints' values; in arrival order another course would follow, so the run goes on without them only if it is told to.
 /// </summary>
 public abstract record LostTail
 {

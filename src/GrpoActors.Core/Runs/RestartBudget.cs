@@ -1,8 +1,8 @@
 namespace GrpoActors.Core.Runs;
 
 /// <summary>
-/// How often a worker may fail and be started again: a bounded number of times, after a back-off that doubles. For every <see cref="StepsPerForgiveness"/> steps that the run
-/// commits between two failures, one failure is forgiven.
+/// How often a worker may fail and be started again: a bounded number of times, after a back-off that doubles. For every
+/// <see cref="StepsPerForgiveness"/> steps that the run commits between two failures, one failure is forgiven.
 /// </summary>
 /// <param name="RestartsMax">0: the first failure exhausts it.</param>
 /// <param name="Failures">Not yet forgiven, the latest included.</param>

@@ -5,11 +5,15 @@ using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Engine;
 
-/// <summary>Found by name in the plan (<c>engine: cpu</c>); one for each kind of engine.</summary>
+/// <summary>One for each kind of engine. <see cref="EngineProviders"/> finds it by the name in the plan (<c>engine: cpu</c>). Thread-safe.</summary>
 public interface IEngineProvider
 {
     string Name { get; }
 
+    /// <summary>Raised whenever a kernel's bits change; part of a run's identity.</summary>
+    string NumericsRevision { get; }
+
+    /// <exception cref="Models.UnsupportedModelException">The engine does not calculate what the model asks for.</exception>
     IEngine Open(ModelSpec spec, EngineOptions options);
 }
 

@@ -6,18 +6,18 @@ namespace GrpoActors.Engine.Cpu;
 /// <summary><c>engine: cpu</c>: float32 on the processor, the same bits on every machine.</summary>
 public sealed class CpuEngineProvider : IEngineProvider
 {
-    /// <summary>Raised whenever a kernel's bits change.</summary>
-    public const string NumericsRevision = KernelTraits.Revision;
+    public string Name => CpuEngine.Name;
 
-    public string Name => "cpu";
+    public string NumericsRevision => KernelTraits.Revision;
 
-    /// <exception cref="UnsupportedModelException">The specification asks for what this engine does not calculate.</exception>
     public IEngine Open(ModelSpec spec, EngineOptions options) => new CpuEngine(spec, options);
 }
 
 /// <summary>Samplers and trainers of one model on the processor. Each has its own threads and buffers.</summary>
 public sealed class CpuEngine : IEngine
 {
+    internal const string Name = "cpu";
+
     private readonly ModelLayout _layout;
     private readonly EngineOptions _options;
     private readonly RotaryTables _rotary;
@@ -31,7 +31,7 @@ public sealed class CpuEngine : IEngine
         _rotary = RotaryTables.Of(spec, spec.ContextLength);
     }
 
-    public EngineTraits Traits { get; } = new("cpu", Exact: true, KernelTraits.Revision, KernelTraits.VectorBits, KernelTraits.Fma);
+    public EngineTraits Traits { get; } = new(Name, Exact: true, KernelTraits.Revision, KernelTraits.VectorBits, KernelTraits.Fma);
 
     public ISampler OpenSampler() => new CpuSampler(_layout, _rotary, _options);
 

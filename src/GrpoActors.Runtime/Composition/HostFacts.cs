@@ -1,7 +1,5 @@
-using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;
@@ -14,14 +12,13 @@ namespace GrpoActors.Runtime.Composition;
 /// <summary>What a plan must know of this machine's files, engines and rewards. Each thing is read once.</summary>
 internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
 {
-    private static readonly ImmutableSortedDictionary<string, string> NumericsRevisions =
-        ImmutableSortedDictionary<string, string>.Empty.Add("cpu", CpuEngineProvider.NumericsRevision);
-
     private (ModelOptions Options, ModelSourceFiles Files)? opened;
 
-    public Finding<EngineFacts> Engine(string name) => NumericsRevisions.TryGetValue(name, out string? revision)
-        ? new EngineFacts(revision)
-        : new ConfigError("", $"is \"{name}\", which is no engine.", $"There is {string.Join(", ", NumericsRevisions.Keys)}.");
+    public Finding<EngineFacts> Engine(string name)
+    {
+        Finding<IEngineProvider> found = EngineProviders.Find(name);
+        return found.Value is { } engine ? new EngineFacts(engine.NumericsRevision) : new Finding<EngineFacts>(null, found.Errors);
+    }
 
     public Finding<ModelFacts> Model(ModelOptions model, ulong seed)
     {

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Workers;
@@ -14,14 +13,15 @@ public static class RunComposition
     /// <summary>Checks a run file against this machine. All mistakes at once.</summary>
     public static PlanResult Plan(RunOptions options, RewardRegistry rewards) => options.ToPlan(new HostFacts(rewards));
 
-    /// <exception cref="ConfigException">A data row is too long or cannot be encoded.</exception>
+    /// <exception cref="ConfigException">A data row is too long or cannot be encoded, or this program has no such engine.</exception>
     public static RunSetup Build(RunPlan plan, RewardRegistry rewards)
     {
         RunIdentity identity = plan.Identity;
         (ModelSourceFiles model, PromptTable[] phases, PromptTable? heldOut) = Read(identity);
         ImmutableArray<IReward> made = [.. identity.Rewards.Select(reward => rewards.Make(reward.Kind, reward.Settings).Reward
             ?? throw new InvalidOperationException($"Reward {reward.Name} was checked, but cannot be made."))];
-        IEngine engine = new CpuEngineProvider().Open(model.Spec, new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing));
+        var options = new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing);
+        IEngine engine = EngineProviders.Open(identity.Engine, model.Spec, options);
         return new RunSetup(
             plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights, model.Spec);
     }

@@ -4,7 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using GrpoActors.Core.Plans;
-using GrpoActors.Formats.HuggingFace;
+using GrpoActors.Hub.Export;
 using GrpoActors.Runtime.Checkpoints;
 
 namespace GrpoActors.Runtime.Exports;

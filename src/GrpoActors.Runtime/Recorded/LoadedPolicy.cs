@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Formats.Files;
 using GrpoActors.Formats.Jsonl;
 using GrpoActors.Hub;
@@ -66,7 +65,11 @@ public sealed class LoadedPolicy
         return new LoadedPolicy(path, files, chat, run.Weights(step), run.Plan);
     }
 
-    public IEngine OpenEngine(int threads) => new CpuEngineProvider().Open(Spec, new EngineOptions(threads > 0 ? threads : Environment.ProcessorCount, 2048));
+    /// <summary>The engine of the run's plan; of a model that no run trained, the default one.</summary>
+    /// <param name="threads">0: one for each core.</param>
+    /// <exception cref="ConfigException">This program has no engine of the run's name.</exception>
+    public IEngine OpenEngine(int threads, int microBatchTokens = 2048) => EngineProviders.Open(
+        Plan?.Identity.Engine ?? RunIdentity.DefaultEngine, Spec, new EngineOptions(threads > 0 ? threads : Environment.ProcessorCount, microBatchTokens));
 
     /// <summary>The rows of a data file as prompts.</summary>
     /// <exception cref="ConfigException">A row is too long or cannot be encoded; names its line.</exception>

@@ -52,12 +52,33 @@ internal sealed class Recovery
         return recovery;
     }
 
+    /// <summary>A run whose writer has appended nothing yet has no records: its trainer is built from the starting weights.</summary>
+    private IEnumerable<(string Place, JournalEntry Entry)> Entries()
+    {
+        IJournalReader journal;
+        try
+        {
+            journal = openJournal();
+        }
+        catch (NoJournalException)
+        {
+            yield break;
+        }
+
+        using (journal)
+        {
+            foreach (JournalEntry entry in journal.Read())
+            {
+                yield return (journal.Place, entry);
+            }
+        }
+    }
+
     private void Fold(Action<FoldedEvent> folded)
     {
-        using IJournalReader journal = openJournal();
-        foreach (JournalEntry entry in journal.Read())
+        foreach ((string place, JournalEntry entry) in Entries())
         {
-            RequireOurs(journal, entry);
+            RequireOurs(place, entry);
             try
             {
                 RunState before = Run;
@@ -67,7 +88,7 @@ internal sealed class Recovery
             }
             catch (InvalidOperationException impossible)
             {
-                throw new JournalDamagedException($"Record {entry.Position} of {journal.Place} cannot follow the one before it: {impossible.Message}", entry.Position, impossible);
+                throw new JournalDamagedException($"Record {entry.Position} of {place} cannot follow the one before it: {impossible.Message}", entry.Position, impossible);
             }
 
             chains.TryAdd(Run.Version.Steps, Run.Chain);
@@ -75,11 +96,11 @@ internal sealed class Recovery
     }
 
     /// <exception cref="StaleWriterException">A later writer has appended it.</exception>
-    private void RequireOurs(IJournalReader journal, JournalEntry entry)
+    private void RequireOurs(string place, JournalEntry entry)
     {
         if (entry.Fence > fence)
         {
-            throw JournalHead.TakenOver(journal.Place, entry.Fence, fence);
+            throw JournalHead.TakenOver(place, entry.Fence, fence);
         }
     }
 
@@ -210,12 +231,11 @@ internal sealed class Recovery
     {
         PolicyVersion from = training.Version;
         PublishIfNeeded();
-        using IJournalReader journal = openJournal();
         RunState at = RunState.Begin(Run.Plan);
-        foreach (JournalEntry entry in journal.Read())
+        foreach ((string place, JournalEntry entry) in Entries())
         {
             stop.ThrowIfCancellationRequested();
-            RequireOurs(journal, entry);
+            RequireOurs(place, entry);
             RunState before = at;
             at = at.Apply(entry.Event);
             if (before.Version < from || (phasesBegun && before.Version == from && entry.Event is RunEvent.PhaseStarted))
@@ -226,6 +246,8 @@ internal sealed class Recovery
             training.Replay(before, entry.Event, stop);
             PublishIfNeeded();
         }
+
+        training.Begun(at.Phase);
 
         void PublishIfNeeded()
         {

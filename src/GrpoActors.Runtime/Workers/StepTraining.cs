@@ -23,8 +23,15 @@ internal sealed class StepTraining(RunSetup setup, ITrainer engine, ICheckpointS
     /// <summary>What the last step gave.</summary>
     public StepOutputs? Last { get; private set; }
 
-    public void BeginPhase(bool resetOptimizer, bool keepReference)
+    /// <summary>The phase that has begun: its optimiser is reset and its reference kept, where it asks for that; -1 before the first.</summary>
+    public int Phase { get; private set; } = -1;
+
+    /// <summary>The engine's state is that of a run in this phase already: a checkpoint holds it.</summary>
+    public void Begun(int phase) => Phase = Math.Max(Phase, phase);
+
+    public void BeginPhase(int phase, bool resetOptimizer, bool keepReference)
     {
+        Phase = phase;
         if (resetOptimizer)
         {
             engine.ResetOptimizer();
@@ -63,7 +70,7 @@ internal sealed class StepTraining(RunSetup setup, ITrainer engine, ICheckpointS
         switch (e)
         {
             case RunEvent.PhaseStarted x:
-                BeginPhase(x.OptimizerReset, x.Reference is not null);
+                BeginPhase(x.Phase, x.OptimizerReset, x.Reference is not null);
                 break;
             case RunEvent.StepCommitted x:
                 StepOutputs outputs = Train(BatchOf.Step(before, x.Inputs), stop);

@@ -16,7 +16,7 @@ namespace GrpoActors.Actors.Tests.Damage;
 /// </summary>
 public sealed class DamageTests(ITestOutputHelper output) : IDisposable
 {
-    private const int BytesMax = 32 * 1024;
+    private const int BytesMax = 64 * 1024;
 
     private readonly TinyRun tiny = new() { Overrides = { ("phases.sft.steps", "1"), ("phases.grpo.steps", "1"), ("phases.grpo.groups_per_step", "2"), ("phases.grpo.num_generations", "2") } };
     private readonly TemporaryFolder temporary = new();
@@ -113,7 +113,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
             Fold(journal);
         }
 
-        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.Item1.AsSpan().SequenceEqual(pair.Item2));
         return beginning && (!exactly || read.Length == written.Length) ? read.Length : throw new InvalidOperationException($"{read.Length} records were read that are no beginning of the {written.Length} written");
     }
 

@@ -1,6 +1,8 @@
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Actors.Tests.Runs;
 
@@ -8,16 +10,23 @@ namespace GrpoActors.Actors.Tests.Runs;
 /// <param name="runFolder">Full path; names the run where the file does not.</param>
 internal sealed class RecordedStream(string file, string runFolder, Digest identity)
 {
-    /// <summary>As workers are given it.</summary>
-    public IJournalProvider Provider => AkkaJournalProvider.InFile(file, runFolder, identity);
+    /// <summary>Of a run that lies in this folder.</summary>
+    public static RecordedStream Of(string runFolder)
+    {
+        RecordedRun run = RecordedRun.Open(runFolder);
+        return new RecordedStream(RunJournal.FileOf(null, run.Folder), run.Folder, run.Identity);
+    }
 
-    public IJournalReader OpenForReading() => Provider.OpenForReading();
+    /// <summary>As workers are given it.</summary>
+    public RunJournal Journal => RunJournal.Of(file, runFolder, identity);
+
+    public IJournalReader OpenForReading() => Journal.OpenForReading();
 
     /// <summary>Appends in one transaction, as another process would that has taken the run over.</summary>
     public void Append(params IReadOnlyList<RunEvent> events)
     {
-        using IJournal writer = Provider.OpenForWriting();
-        writer.AppendAsync(writer.Position, events, CancellationToken.None).GetAwaiter().GetResult();
+        using var writer = new TableWriter(Journal);
+        writer.Append([.. events]);
     }
 
     /// <summary>Writes the journal anew with other events; checksums are right.</summary>

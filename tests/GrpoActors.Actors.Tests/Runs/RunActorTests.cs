@@ -44,7 +44,8 @@ public sealed class RunActorTests : ActorSpec
         {
             Setup = setup,
             OpenLog = () => new RunLog(setup, folder, ownsFolder: false, PhysicalDisk.Instance, static _ => { }, TimeProvider.System),
-            OpenJournal = _ =>
+            Journal = tiny.Journal.Journal,
+            OpenJournal = (_, _) =>
             {
                 begun.Ref.Tell(new Begun());
                 return Props.CreateBy(new ActorMaker(journal.Actor));
@@ -62,7 +63,6 @@ public sealed class RunActorTests : ActorSpec
     public static TheoryData<string, Exception> Final { get; } = new()
     {
         { "damaged", new JournalDamagedException("Record 4 is damaged.", 4) },
-        { "another's", new NoJournalException("There is no journal of this run.") },
         { "the run cannot go on", new RunFailedException("No checkpoint of step 4 is whole.") },
     };
 

@@ -98,7 +98,7 @@ internal sealed class TinyRun : IDisposable
             Setup = setup,
             Weights = weights,
             Contents = new InProcessContents(weights),
-            Journal = Journal.Provider,
+            Journal = Journal.Journal,
             Checkpoints = new CheckpointStore(Disk, CheckpointFolder),
             CrashPoints = CrashPoints,
             Time = Time,
@@ -140,7 +140,7 @@ internal sealed class TinyRun : IDisposable
     }
 
     private LocalRun Run(RunSetup setup, RunFolder folder, CrashPoints crashPoints) => new(
-        setup, folder, new RunJournal(null, folder.Path, setup.Plan.Identity, setup.Identity), new CheckpointStore(crashPoints.Around(Disk), folder.Checkpoints), Time, Log, crashPoints, AcceptLostTail);
+        setup, folder, RunJournal.Of(null, folder.Path, setup.Identity), new CheckpointStore(crashPoints.Around(Disk), folder.Checkpoints), Time, Log, crashPoints, AcceptLostTail);
 
     private async Task<Outcome> Train(CrashPoints crashPoints, Action<StepReport>? onStep, CancellationToken stop)
     {

@@ -38,7 +38,6 @@ public sealed class WorkerActorTests : ActorSpec
         { nameof(FailureResponse.StopStale), "it was overtaken", new StaleWriterException("it was overtaken") },
         { nameof(FailureResponse.StopRun), "no checkpoint is whole", new RunFailedException("no checkpoint is whole") },
         { nameof(FailureResponse.StopRun), "record 4 is damaged", new JournalDamagedException("record 4 is damaged", 4) },
-        { nameof(FailureResponse.StopRun), "there is no journal", new NoJournalException("there is no journal") },
     };
 
     [Fact]

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Core;

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Sockets;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
@@ -40,8 +41,8 @@ public sealed class NodeServerTests : IAsyncLifetime
         PolicyWeights weights = TinyWeights.Of(TinyWeights.Spec(), 7);
         byte[] file = TinyWeights.FileOf(weights);
         WeightsRef reference = shelf.Offer(weights);
-        Assert.Equal((file.LongLength, Digest.Of(file), new PolicyVersion(7), weights.Policy), (reference.LengthBytes, reference.Sha256, reference.Version, reference.Policy));
-        Assert.Equal(new Uri(server.Address, "weights/7"), reference.At);
+        Assert.Equal((file.LongLength, Digest.Of(file), new PolicyVersion(7), weights.Policy), (reference.Served!.Content.LengthBytes, reference.Served.Content.Sha256, reference.Version, reference.Served.Policy));
+        Assert.Equal(new Uri(server.Address, "weights/7"), reference.Served.Content.At);
         using HttpResponseMessage answer = await Get("weights/7");
         Assert.Equal(file, await answer.Content.ReadAsByteArrayAsync());
         Assert.Equal($"\"{Digest.Of(file)}\"", answer.Headers.ETag!.Tag);
@@ -98,7 +99,7 @@ public sealed class NodeServerTests : IAsyncLifetime
         // Its place is free a moment after its last byte; until then the client is told to come again.
         using var client = new BulkClient(new BulkClientOptions(), Ours, own: null, new PassingTime(TimeSpan.FromSeconds(1)));
         WeightsRef reference = shelf.Offered().Single();
-        await client.DownloadAsync(reference.At, reference.Sha256, reference.LengthBytes, new MemoryStream(), resume: false, default);
+        await client.DownloadAsync(reference.Served!.Content.At, reference.Served.Content.Sha256, reference.Served.Content.LengthBytes, new MemoryStream(), resume: false, default);
     }
 
     [Fact]
@@ -109,7 +110,7 @@ public sealed class NodeServerTests : IAsyncLifetime
         Task stopped = server.StopAsync();
         byte[] all = await held.Content.ReadAsByteArrayAsync();
         await stopped;
-        Assert.Equal(shelf.Offered().Single().Sha256, Digest.Of(all));
+        Assert.Equal(shelf.Offered().Single().Served!.Content.Sha256, Digest.Of(all));
         await Assert.ThrowsAsync<HttpRequestException>(() => Get("weights/1"));
     }
 

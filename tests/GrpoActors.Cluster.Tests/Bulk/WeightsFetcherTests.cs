@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Core;
@@ -41,7 +42,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         Assert.All(weights.Tensors.Zip(brought.Tensors), pair => Assert.Equal(pair.Item1.Values.ToArray(), pair.Item2.Values.ToArray()));
         Assert.Same(brought, await fetcher.GetAsync(offered, default));
         await server.StopAsync();
-        Assert.Equal(offered.LengthBytes, server.BytesServed);
+        Assert.Equal(offered.Served!.Content.LengthBytes, server.BytesServed);
     }
 
     [Fact]
@@ -50,7 +51,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         PolicyWeights weights = TinyWeights.Of(Spec, 1);
         store.Publish(weights);
         using var fetcher = new WeightsFetcher(client, store, Spec);
-        Assert.Same(weights, await fetcher.GetAsync(new WeightsRef(weights.Version, weights.Policy, default, 1, new Uri("http://127.0.0.1:1/weights/1")), default));
+        Assert.Same(weights, await fetcher.GetAsync(new WeightsRef(weights.Version, new ServedWeights(weights.Policy, new ContentRef(new Uri("http://127.0.0.1:1/weights/1"), default, 1))), default));
     }
 
     [Fact]
@@ -75,7 +76,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         // Accepts and says nothing until the second address is known.
         await using var silent = new HoldingServer();
         using var fetcher = new WeightsFetcher(client, store, Spec);
-        Task<PolicyWeights> first = fetcher.GetAsync(offered with { At = silent.Address }, default);
+        Task<PolicyWeights> first = fetcher.GetAsync(At(offered, silent.Address), default);
         await silent.Asked;
         Task<PolicyWeights> second = fetcher.GetAsync(offered, default);
         silent.LetGo();
@@ -88,7 +89,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         WeightsRef offered = shelf.Offer(TinyWeights.Of(Spec, 5));
         await using var silent = new HoldingServer();
         using var fetcher = new WeightsFetcher(client, store, Spec);
-        Task<PolicyWeights> underWay = fetcher.GetAsync(offered with { At = silent.Address }, default);
+        Task<PolicyWeights> underWay = fetcher.GetAsync(At(offered, silent.Address), default);
         await silent.Asked;
         fetcher.RetireBelow(new PolicyVersion(6));
         Assert.Equal("The weights of version 5 are retired: nothing needs them any more.", (await Assert.ThrowsAsync<BulkException>(() => underWay)).Message);
@@ -103,7 +104,7 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         await using var silent = new HoldingServer();
         using var fetcher = new WeightsFetcher(client, store, Spec);
         using var patience = new CancellationTokenSource();
-        Task<PolicyWeights> impatient = fetcher.GetAsync(offered with { At = silent.Address }, patience.Token);
+        Task<PolicyWeights> impatient = fetcher.GetAsync(At(offered, silent.Address), patience.Token);
         await silent.Asked;
         await patience.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => impatient);
@@ -111,4 +112,6 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
         silent.LetGo();
         Assert.Equal(new PolicyVersion(8), (await patient).Version);
     }
+
+    private static WeightsRef At(WeightsRef offered, Uri address) => offered with { Served = offered.Served! with { Content = offered.Served.Content with { At = address } } };
 }

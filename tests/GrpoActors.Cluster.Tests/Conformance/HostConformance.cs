@@ -140,7 +140,7 @@ public abstract class HostConformance : IDisposable
 }
 
 /// <param name="Nodes">HOCON for a host that has nodes.</param>
-public sealed record TestedRun(string RunFile, string Nodes, RewardRegistry Rewards, IReadOnlyList<(string Key, string Value)> Overrides);
+public sealed record TestedRun(string RunFile, string Nodes, RewardRegistry Rewards, IReadOnlyList<(string Key, string Value)> Overrides, bool Fresh = false, bool AcceptLostTail = false);
 
 public interface ITestedHost
 {
@@ -150,9 +150,9 @@ public interface ITestedHost
     Task StopAfter(TestedRun run, long step);
 }
 
-public sealed class EmbeddedHostTests : HostConformance
+public sealed class LocalHostTests : HostConformance
 {
-    protected override ITestedHost Host => new EmbeddedHost();
+    protected override ITestedHost Host => new LocalHost();
 
     protected override ITestedHost Other => new ClusterHost();
 }
@@ -161,5 +161,5 @@ public sealed class ClusterHostTests : HostConformance
 {
     protected override ITestedHost Host => new ClusterHost();
 
-    protected override ITestedHost Other => new EmbeddedHost();
+    protected override ITestedHost Other => new LocalHost();
 }

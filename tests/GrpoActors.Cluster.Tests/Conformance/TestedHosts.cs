@@ -1,4 +1,5 @@
 using GrpoActors.Actors;
+using GrpoActors.Actors.Runs;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Runtime.Reports;
 using GrpoActors.Runtime.Workers;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace GrpoActors.Cluster.Tests.Conformance;
 
-internal sealed class EmbeddedHost : ITestedHost
+internal sealed class LocalHost : ITestedHost
 {
     public async Task<(RunResult Result, int Reports)> Train(TestedRun run)
     {
@@ -40,7 +41,7 @@ internal sealed class EmbeddedHost : ITestedHost
         }
     }
 
-    private static GrpoRun Open(TestedRun run) => GrpoRun.Open(run.RunFile, new GrpoRunSettings { Rewards = run.Rewards, Overrides = run.Overrides });
+    private static GrpoRun Open(TestedRun run) => GrpoRun.Open(run.RunFile, new GrpoRunSettings { Rewards = run.Rewards, Overrides = run.Overrides, Fresh = run.Fresh, AcceptLostTail = run.AcceptLostTail });
 }
 
 /// <summary>One node with all roles, in this process.</summary>
@@ -53,7 +54,7 @@ internal sealed class ClusterHost : ITestedHost
         return await node.RunAsync(CancellationToken.None) switch
         {
             RunOutcome.Complete { Result: { } result } => (result, reports),
-            RunOutcome.Failed failed => throw new RunFailedException(failed.Reason),
+            RunOutcome.Failed failed => throw failed.Failure,
             _ => throw new InvalidOperationException("The node ended without an outcome."),
         };
     }
@@ -72,6 +73,6 @@ internal sealed class ClusterHost : ITestedHost
     }
 
     private static Task<ClusterNode> Open(TestedRun run, Action<StepReport> report) => ClusterNode.OpenAsync(
-        NodeOptions.Of(new NodeOptions.Written(run.RunFile, "all", null, null, null, 0, 0, [], null, run.Nodes, run.Overrides, Stay: false, AcceptLostTail: false)),
+        NodeOptions.Of(new NodeOptions.Written(run.RunFile, "all", null, null, null, 0, 0, [], null, run.Nodes, run.Overrides, Stay: false, run.Fresh, run.AcceptLostTail)),
         new GrpoRunSettings { Rewards = run.Rewards }, report, NullLoggerFactory.Instance);
 }

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using GrpoActors.Cluster.Commands;
+using GrpoActors.Cli;
+using GrpoActors.Cli.Commands;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Operations;
 using Xunit;
@@ -12,7 +13,7 @@ namespace GrpoActors.Cluster.Tests.Deploy;
 /// <summary>What is written outside of the program about its options, ports and metrics, held to the program.</summary>
 public sealed partial class CommandLineTests
 {
-    private static readonly Command Run = RunCommand.Build(CancellationToken.None);
+    private static readonly Command Run = NodeCommand.Build(new Signals(TextWriter.Null));
 
     public static TheoryData<string, string[]> Commands()
     {
@@ -44,7 +45,7 @@ public sealed partial class CommandLineTests
     [MemberData(nameof(Commands))]
     public void The_program_takes_every_command_line_in_deploy(string where, string[] arguments)
     {
-        Assert.Equal("run", arguments[0]);
+        Assert.Equal("node", arguments[0]);
         ParseResult parsed = new RootCommand { Run }.Parse(arguments);
         Assert.True(parsed.Errors.Count == 0, $"{where}: {string.Join("; ", parsed.Errors)}");
         Assert.All(arguments[1..], argument => Assert.DoesNotContain("$", argument, StringComparison.Ordinal));

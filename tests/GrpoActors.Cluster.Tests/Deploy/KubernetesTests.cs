@@ -4,7 +4,7 @@ using Akka.Configuration;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Tests.Security;
-using GrpoActors.Host;
+using GrpoActors.Actors;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using YamlDotNet.RepresentationModel;
@@ -101,7 +101,7 @@ public sealed class KubernetesTests
             Assert.Equal(secretFile, $"{mounts.Single(mount => mount.Say("name") == "secret").Say("mountPath")}/{item.Say("path")}");
             Assert.Equal(map.Say("metadata/name"), volumes.Single(volume => volume.At("configMap") is not null).Say("configMap/name"));
             string etc = mounts.Single(mount => mount.Say("name") == "config").Say("mountPath");
-            Assert.Equal(["run", $"{etc}/run.json", $"--config={etc}/cluster.conf"], Arguments(workload)[..3]);
+            Assert.Equal(["node", $"{etc}/run.json", $"--config={etc}/cluster.conf"], Arguments(workload)[..3]);
             Assert.All(
                 Container(workload).Items("env").Where(variable => variable.At("valueFrom/secretKeyRef") is not null),
                 variable => Assert.Contains(variable.Say("valueFrom/secretKeyRef/key"), secret.Entries("stringData").Select(entry => entry.Key)));

@@ -40,7 +40,7 @@ public sealed partial class SystemdTests
         try
         {
             string copy = Path.Combine(folder, Path.GetFileName(Unit));
-            File.WriteAllText(copy, DeployFiles.Text(Unit).Replace("/opt/grpo/cluster/grpo-cluster", "/bin/true", StringComparison.Ordinal));
+            File.WriteAllText(copy, DeployFiles.Text(Unit).Replace("/opt/grpo/grpo", "/bin/true", StringComparison.Ordinal));
             using Process? verify = Start("systemd-analyze", "verify", copy);
             if (verify is null)
             {

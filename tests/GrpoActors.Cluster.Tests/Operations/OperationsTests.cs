@@ -19,7 +19,8 @@ public sealed class OperationsTests : IAsyncLifetime
         var reports = new NodeReports(
             () => ready,
             () => [("grpo.generator.tokens-per-second", "Tokens drawn.", 12.5), ("grpo.run.steps.total", "Committed\nsteps.", 7), ("grpo.run.loss", "No number yet.", double.NaN)],
-            () => new { Role = "generator", Step = 7 });
+            () => new { Role = "generator", Step = 7 },
+            () => { });
         server = await NodeServer.StartAsync(new NodeServerOptions { Reports = reports }, new ContentStore(new ContentStoreOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance);
     }
 

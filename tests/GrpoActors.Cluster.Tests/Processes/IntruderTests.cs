@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
@@ -82,7 +81,7 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
               serialization-bindings."{{typeof(LaterMessage).AssemblyQualifiedName}}" = later
             }
             """);
-        ActorSelection coordinator = later.System.ActorSelection(string.Create(CultureInfo.InvariantCulture, $"akka.ssl.tcp://grpo@127.0.0.1:{port}/user/anyone"));
+        ActorSelection coordinator = later.System.ActorSelection(new RootActorPath(later.Address.WithPort(port)) / "user" / "anyone");
         await Until(() =>
         {
             coordinator.Tell(new LaterMessage());
@@ -97,7 +96,7 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
             using HttpClient http = Peers.Http(stranger);
             foreach (string path in new[] { "weights/0", "contents/" + new string('a', 64), "checkpoints/step-000002/manifest.json" })
             {
-                using HttpResponseMessage answer = await http.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"https://127.0.0.1:{port}/{path}")));
+                using HttpResponseMessage answer = await http.GetAsync(new UriBuilder("https", "127.0.0.1", port, path).Uri);
                 Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
             }
         }

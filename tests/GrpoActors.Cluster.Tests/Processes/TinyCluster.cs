@@ -93,7 +93,7 @@ internal sealed class TinyCluster : IDisposable
     {
         string[] arguments =
         [
-            "run", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", (port == ports[0] ? HttpPort : 0).ToString(CultureInfo.InvariantCulture), "--json",
+            "node", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", (port == ports[0] ? HttpPort : 0).ToString(CultureInfo.InvariantCulture), "--json",
             "--host", Address(network), "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
             "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }), .. further,
         ];
@@ -188,7 +188,7 @@ internal sealed class TinyCluster : IDisposable
         {
             Name = name;
             this.secret = secret;
-            command = [.. inside, "dotnet", Path.Combine(AppContext.BaseDirectory, "grpo-cluster.dll"), .. arguments];
+            command = [.. inside, "dotnet", Path.Combine(AppContext.BaseDirectory, "grpo.dll"), .. arguments];
             this.said = said;
             process = Launch();
         }

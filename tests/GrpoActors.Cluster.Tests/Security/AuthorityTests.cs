@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -91,7 +92,9 @@ public sealed class AuthorityTests : IDisposable
         {
             using BulkClient client = Client(stranger);
             BulkException refused = await Assert.ThrowsAsync<BulkException>(() => client.GetAsync(content, default));
-            Assert.Equal($"{content.At} is refused: its node has another join secret, or a certificate of another authority or for another host.", refused.Message);
+            Assert.Equal(
+                $"{content.At} is refused: its node has another join secret, or a certificate of another authority or for another host.",
+                refused.Message);
         }
 
         using HttpClient believing = Peers.Http(theirs);
@@ -123,12 +126,15 @@ public sealed class AuthorityTests : IDisposable
         Assert.Equal(
             "The environment variable PFX_PASSWORD (grpo.security.certificate-password-env) is not set.",
             Mistake(Hocon(certificate, authorities), password: null));
-        Assert.StartsWith($"The certificate {certificate} (grpo.security.certificate) cannot be read: ", Mistake(Hocon(certificate, authorities), "a wrong password that is long"), StringComparison.Ordinal);
+        string unreadable = Mistake(Hocon(certificate, authorities), "a wrong password that is long");
+        Assert.StartsWith($"The certificate {certificate} (grpo.security.certificate) cannot be read: ", unreadable, StringComparison.Ordinal);
         const string OneAlone =
-            "Of grpo.security.certificate and grpo.security.authorities one is set without the other: name this node's certificate, and the authorities whose certificates are let in.";
+            "Of grpo.security.certificate and grpo.security.authorities one is set without the other: "
+            + "name this node's certificate, and the authorities whose certificates are let in.";
         Assert.Equal(OneAlone, Mistake(Hocon(certificate, ""), Password));
         Assert.Equal(OneAlone, Mistake(Hocon("", authorities), Password));
-        Assert.StartsWith("A join secret (grpo.security.secret-file or GRPO_CLUSTER_SECRET) and certificates ", Mistake(Hocon(certificate, authorities), Password, "sixteen bytes, no less"), StringComparison.Ordinal);
+        string both = Mistake(Hocon(certificate, authorities), Password, "sixteen bytes, no less");
+        Assert.StartsWith("A join secret (grpo.security.secret-file or GRPO_CLUSTER_SECRET) and certificates ", both, StringComparison.Ordinal);
         File.WriteAllText(authorities, "nothing");
         Assert.Equal($"The file {authorities} (grpo.security.authorities) holds no certificate in PEM.", Mistake(Hocon(certificate, authorities), Password));
     }
@@ -151,7 +157,7 @@ public sealed class AuthorityTests : IDisposable
         DateTimeOffset from = TimeProvider.System.GetUtcNow().AddDays(-60), to = TimeProvider.System.GetUtcNow().AddDays(validDays);
         using var authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var authorityRequest = new CertificateRequest($"CN={name}", authorityKey, HashAlgorithmName.SHA256);
-        authorityRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, pathLengthConstraint: 0, critical: true));
+        authorityRequest.CertificateExtensions.Add(X509BasicConstraintsExtension.CreateForCertificateAuthority());
         using X509Certificate2 authority = authorityRequest.CreateSelfSigned(from, to);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=node", key, HashAlgorithmName.SHA256);

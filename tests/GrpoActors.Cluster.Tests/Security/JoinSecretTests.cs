@@ -34,13 +34,16 @@ public sealed class JoinSecretTests
     public void The_key_that_is_made_from_a_secret_stays_the_same_for_ever()
     {
         using X509Certificate2 certificate = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test"));
-        Assert.Equal("0fb87405ab5e86034e2bf55091a3f1427b85a6db1ea73a2f81851139a48f39b8", Digest.Of(certificate.PublicKey.ExportSubjectPublicKeyInfo()).ToString());
+        Assert.Equal(
+            "0fb87405ab5e86034e2bf55091a3f1427b85a6db1ea73a2f81851139a48f39b8",
+            Digest.Of(certificate.PublicKey.ExportSubjectPublicKeyInfo()).ToString());
     }
 
     [Fact]
     public void Two_certificates_of_one_secret_differ_and_are_pinned_to_each_other_and_to_no_other_secret_s()
     {
-        using X509Certificate2 one = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test")), two = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no less"u8, "a test"));
+        var secret = JoinSecret.Of("sixteen bytes, no less"u8, "a test");
+        using X509Certificate2 one = SecretCertificate.Of(secret), two = SecretCertificate.Of(secret);
         using X509Certificate2 other = SecretCertificate.Of(JoinSecret.Of("sixteen bytes, no more"u8, "a test"));
         Assert.NotEqual(one.Thumbprint, two.Thumbprint);
         Assert.True(one.HasPrivateKey && SecretCertificate.IsPinned(one, two));
@@ -54,10 +57,12 @@ public sealed class JoinSecretTests
     [InlineData("node-1.example")]
     public async Task Without_a_secret_a_node_opens_to_this_machine_alone(string host)
     {
-        string expected = $"The node is bound to {host}, where other machines reach it, without a join secret: set grpo.security.secret-file or GRPO_CLUSTER_SECRET, or bind to 127.0.0.1.";
+        string expected = $"The node is bound to {host}, where other machines reach it, without a join secret: "
+            + "set grpo.security.secret-file or GRPO_CLUSTER_SECRET, or bind to 127.0.0.1.";
+        var shelf = new ContentStore(new ContentStoreOptions(), TimeProvider.System);
         Assert.Equal(expected, Assert.Throws<SecurityMistakeException>(() => SecurityHocon.For(NodeSecurity.None, host)).Message);
         SecurityMistakeException refused = await Assert.ThrowsAsync<SecurityMistakeException>(
-            () => NodeServer.StartAsync(new NodeServerOptions(host), new ContentStore(new ContentStoreOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance));
+            () => NodeServer.StartAsync(new NodeServerOptions(host), shelf, NodeSecurity.None, NullLoggerFactory.Instance));
         Assert.Equal(expected, refused.Message);
     }
 

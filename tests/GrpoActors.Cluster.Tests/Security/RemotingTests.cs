@@ -21,7 +21,8 @@ public sealed class RemotingTests
         Assert.Equal("akka.ssl.tcp", a.Address.Protocol);
         Task<string>[] answers =
         [
-            .. Enumerable.Range(0, 500).Select(i => (i % 2 == 0 ? a : b).Ask((i % 2 == 0 ? b : a).Address, $"{i} {new string('x', i % 50 == 0 ? 100_000 : i)}")),
+            .. Enumerable.Range(0, 500).Select(i => (i, Text: $"{i} {new string('x', i % 50 == 0 ? 100_000 : i)}"))
+                .Select(asked => asked.i % 2 == 0 ? a.Ask(b.Address, asked.Text) : b.Ask(a.Address, asked.Text)),
         ];
         for (int i = 0; i < answers.Length; i++)
         {
@@ -149,8 +150,9 @@ public sealed class RemotingTests
         await using RemoteNode b = started;
         Assert.Equal("before", await a.Ask(b.Address, "before"));
         await proxy.DisposeAsync();
-        Assert.Equal($"The connection to 127.0.0.1:{proxy.Port} was lost: Disassociated. Further ones in the next ten minutes are not logged.", await a.Log.Line("lost"));
-        Assert.All(a.Log.Warnings, line => Assert.DoesNotContain("\n", line, StringComparison.Ordinal));
+        string line = $"The connection to 127.0.0.1:{proxy.Port} was lost: Disassociated. Further ones in the next ten minutes are not logged.";
+        Assert.Equal(line, await a.Log.Line("lost"));
+        Assert.All(a.Log.Warnings, logged => Assert.DoesNotContain("\n", logged, StringComparison.Ordinal));
     }
 
     [Theory]

@@ -1,56 +1,56 @@
 using System.Runtime.Serialization;
 using Akka.Actor;
-using GrpoActors.Cluster.Bulk;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Journal.Records;
-using GrpoActors.Runtime.Tests.Embedded;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Wire;
 
 public sealed class WireFormatTests
 {
-    private static readonly Introduction By = new("node-2/generator-1", Digest.Of("plan"), "7");
+    private static readonly WorkerIdentity By = new("node-2/generator-1", Digest.Of("plan"), "7");
     private static readonly GroupId Group = new(1, GroupStream.Refill, 42);
     private static readonly ContentRef Content = new(new Uri("http://127.0.0.1:4054/contents/abc"), Digest.Of("content"), 4711);
-    private static readonly WeightsRef Weights = new(new PolicyVersion(9), Digest.Of("policy"), Digest.Of("weights"), 1L << 33, new Uri("https://trainer:4054/weights/9"));
+    private static readonly WeightsRef Weights = new(new PolicyVersion(9), new ServedWeights(Digest.Of("policy"), new ContentRef(new Uri("https://trainer:4054/weights/9"), Digest.Of("weights"), 1L << 33)));
     private static readonly Ticket Ticket = new(Group, 3, [0, 1, 2], new PolicyVersion(9));
     private static readonly StepOutputs Outputs = new(false, Digest.Of("batch"), Digest.Of("update"), Digest.Of("next"), [new Metric("loss", 0.25)], AdaptiveState.Neutral with { LastEntropy = 1.5 });
 
-    private static readonly WireMessage[] Messages =
+    private static readonly WorkerMessage[] Messages =
     [
         new WorkWanted(By, 7),
-        new WorkGoesOn(By),
-        new WorkDropped(By, "it leaves"),
-        new CompletionsOffered(By, Ticket, Digest.Of("policy"), TimeSpan.FromSeconds(2), Content),
+        new Heartbeat(By),
+        new WorkReturned(By, "it leaves"),
+        new CompletionsOffered(By, Ticket, Digest.Of("policy"), TimeSpan.FromSeconds(2), new CompletionsRef.Served(Content)),
         new CallsWanted(By, 4),
         new CallAnswered(By, new CallKey(Group, 1, 2), [new ScoreOutcome.Scored(0.5f), new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(1)), new ScoreOutcome.Faulted("no")]),
-        new LeaseWanted(By, 123, [new CheckpointHeld(5, Digest.Of("chain"))], Orders: 7, Reports: 9),
+        new LeaseWanted(By, 123, [new LedgerValue(5, Digest.Of("chain"))], Orders: 7, Reports: 9),
         new LeaseReturned(By, 65537, "it leaves"),
-        new TrainerReport(65537, new TrainerNews.Restarted()),
-        new TrainerReport(65537, new TrainerNews.Published(Weights)),
-        new TrainerReport(65537, new TrainerNews.Trained(8, Outputs, new StepTimings(TimeSpan.FromSeconds(3), TimeSpan.Zero))),
-        new TrainerReport(65537, new TrainerNews.Tripped(8, Digest.Of("batch"), "The norm of the gradient is NaN.")),
-        new TrainerReport(65537, new TrainerNews.Saved(8, "step-000008", Digest.Of("m"), Digest.Of("w"), Digest.Of("o"))),
-        new TrainerReport(65537, new TrainerNews.Judged(new PolicyVersion(9), new Evaluation(5, 3, 0.6, Digest.Of("tokens")))),
+        new TrainerReport(65537, new Command.TrainerRestarted()),
+        new TrainerReport(65537, new Command.VersionPublished(new PolicyVersion(9)), Weights),
+        new TrainerReport(65537, new Command.BatchTrained(8, Outputs, new StepTimings(TimeSpan.FromSeconds(3), TimeSpan.Zero))),
+        new TrainerReport(65537, new Command.SentinelTripped(8, Digest.Of("batch"), "The norm of the gradient is NaN.")),
+        new TrainerReport(65537, new Command.CheckpointDone(8, "step-000008", Digest.Of("m"), Digest.Of("w"), Digest.Of("o"))),
+        new TrainerReport(65537, new Command.EvaluationDone(new PolicyVersion(9), new Evaluation(5, 3, 0.6, Digest.Of("tokens")))),
         new Refused("its plan is another one"),
-        new TicketsIssued(7, [Ticket], Weights),
+        new TicketsIssued(7, [new PromptedTicket(Ticket, [5, 6])], Weights),
         new WeightsAnnounced(Weights, 8),
-        new WeightsRetired(8),
-        new CallIssued(new CallKey(Group, 1, 2), 3, Content),
-        new LeaseGranted(65537, 123, TimeSpan.FromSeconds(15)),
+        new VersionReached(9, 8),
+        new CallIssued(new CallKey(Group, 1, 2), 3, new CompletionsRef.Served(Content)),
+        new LeaseGranted(65537, 123, TimeSpan.FromSeconds(15), AcceptLostTail: true),
         new LeaseDenied("node-1/trainer"),
-        new TrainerOrder(65537, new TrainerTask.BeginPhase(1, true, false)),
-        new TrainerOrder(65537, new TrainerTask.Train(8, Digest.Of("batch"), Digest.Of("policy"), 99)),
-        new TrainerOrder(65537, new TrainerTask.Publish(new PolicyVersion(9), Digest.Of("policy"))),
-        new TrainerOrder(65537, new TrainerTask.Save(8, Digest.Of("chain"), 99, Digest.Of("policy"), 1, true)),
-        new TrainerOrder(65537, new TrainerTask.Retire([2, 4])),
-        new TrainerOrder(65537, new TrainerTask.Judge(new PolicyVersion(9))),
-        new TrainerOrder(65537, new TrainerTask.RollBack(8, 4, Digest.Of("policy"))),
+        new TrainerOrder(65537, new Effect.BeginPhase(1, true, false)),
+        new TrainJournalled(65537, 8, Digest.Of("batch"), Digest.Of("policy"), 99),
+        new TrainerOrder(65537, new Effect.PublishVersion(new PolicyVersion(9), Digest.Of("policy"))),
+        new TrainerOrder(65537, new Effect.WriteCheckpoint(8, Digest.Of("chain"), 99, Digest.Of("policy"), 1, true)),
+        new TrainerOrder(65537, new Effect.RetireCheckpoints([2, 4])),
+        new TrainerOrder(65537, new Effect.Evaluate(new PolicyVersion(9))),
+        new TrainerOrder(65537, new Effect.RollBack(8, 4, Digest.Of("policy"))),
         new RunOver(null),
         new RunOver("the database is gone"),
     ];
@@ -62,7 +62,7 @@ public sealed class WireFormatTests
     public void A_message_is_read_as_it_was_written(int index)
     {
         byte[] bytes = WireFormat.Encode(Messages[index]);
-        WireMessage read = WireFormat.Decode(WireFormat.KindOf(Messages[index]), bytes);
+        WorkerMessage read = WireFormat.Decode(WireFormat.KindOf(Messages[index]), bytes);
         Assert.IsType(Messages[index].GetType(), read);
         Assert.Equal(bytes, WireFormat.Encode(read));
     }
@@ -116,7 +116,7 @@ public sealed class WireFormatTests
 
     [Fact]
     public void Only_an_address_of_http_is_believed() => Assert.Throws<JournalFormatException>(() =>
-        WireFormat.Decode("weights-announced/1", WireFormat.Encode(new WeightsAnnounced(Weights with { At = new Uri("file:///etc/passwd") }, 0))));
+        WireFormat.Decode("weights-announced/1", WireFormat.Encode(new WeightsAnnounced(Weights with { Served = Weights.Served! with { Content = Content with { At = new Uri("file:///etc/passwd") } } }, 0))));
 
     [Fact]
     public void Akka_is_given_our_sentence()
@@ -130,7 +130,7 @@ public sealed class WireFormatTests
     public void No_message_comes_near_the_frame_size()
     {
         const int frameBytesMax = 256_000, groups = 512;
-        Ticket[] tickets = [.. Enumerable.Range(0, groups).Select(i => Ticket with { Indices = [.. Enumerable.Range(0, 64)] })];
+        PromptedTicket[] tickets = [.. Enumerable.Range(0, groups).Select(i => new PromptedTicket(Ticket with { Indices = [.. Enumerable.Range(0, 64)] }, [.. new int[4096]]))];
         Assert.InRange(WireFormat.Encode(new TicketsIssued(1, [.. tickets], Weights)).Length, 1, frameBytesMax);
     }
 }

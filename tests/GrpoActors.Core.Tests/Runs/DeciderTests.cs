@@ -71,7 +71,7 @@ public sealed class DeciderTests
         DecidedBatch batch = Take();
         Assert.Equal(0, batch.Position);
         Assert.Equal([.. first.Events.Select(e => e.Event), .. second.Events.Select(e => e.Event)], batch.Events.Select(e => e.Event));
-        Assert.Equal([.. first.Effects.Select(effect => effect.GetType()), .. second.Effects.Select(effect => effect.GetType())], batch.Effects.Select(effect => effect.GetType()));
+        Assert.Equal([.. first.Effects, .. second.Effects], batch.Effects, (one, other) => one.GetType() == other.GetType());
         Assert.False(decider.HasPending);
         Assert.Equal(batch.Events.Length, Take().Position);
     }
@@ -101,7 +101,7 @@ public sealed class DeciderTests
         decider = decider.Handle(new Command.DeadlinePassed(LastDeadline(Waits.Publication)));
         DecidedBatch last = Take();
         string reason = Assert.IsType<Effect.StopRun>(last.Effects[^1]).Reason;
-        Assert.StartsWith("Asked 3 times for Publication v1 and nothing came of anything: Learner waits for publication (holds v1; deadline Publication v1 (attempt", reason, StringComparison.Ordinal);
+        Assert.StartsWith("Asked 3 times for Publication v1 and nothing came of anything: Learner waits for publication (holds v1;", reason, StringComparison.Ordinal);
         Assert.EndsWith(". The state is intact; the same command goes on from there.", reason, StringComparison.Ordinal);
         Assert.Empty(last.Missed);
         Assert.True(decider.IsOver);
@@ -187,7 +187,8 @@ public sealed class DeciderTests
         DecidedBatch batch = Take();
         Assert.Empty(batch.Events);
         Assert.Equal(
-            "Step 0, computed again after the journal lost its tail, differs from what the checkpoint of step 1 recorded.", Assert.IsType<Effect.StopRun>(Assert.Single(batch.Effects)).Reason);
+            "Step 0, computed again after the journal lost its tail, differs from what the checkpoint of step 1 recorded.",
+            Assert.IsType<Effect.StopRun>(Assert.Single(batch.Effects)).Reason);
         Assert.True(decider.IsOver);
         Assert.False(decider.HasPending);
     }
@@ -235,7 +236,11 @@ public sealed class DeciderTests
     private static Command.ScoreArrived Scored(ScoreCall call) => new(call, [.. call.Completions.Select((_, i) => new ScoreOutcome.Scored(i))]);
 
     private Command.CompletionsArrived Sampled(Ticket ticket) => new(
-        G0, ticket, decider.Run.Policies[ticket.Version.Steps], [.. ticket.Indices.Select(index => new Completion(index, [index + 5], [-1f], FinishReason.Eos))], TimeSpan.Zero);
+        G0,
+        ticket,
+        decider.Run.Policies[ticket.Version.Steps],
+        [.. ticket.Indices.Select(index => new Completion(index, [index + 5], [-1f], FinishReason.Eos))],
+        TimeSpan.Zero);
 
     private static Command.BatchTrained Trained(Effect.TrainBatch batch)
     {

@@ -24,7 +24,9 @@ public sealed class LostTailTests
     {
         var again = Assert.IsType<LostTail.ComputeAgain>(LostTail.Of(At(5, OrderKind.Canonical), [Twelfth, Eighth, Fourth], accept));
         Assert.Equal([KeyValuePair.Create(8L, Eighth.Chain), KeyValuePair.Create(12L, Twelfth.Chain)], again.Expected);
-        Assert.Equal("The journal ends at step 5, but a checkpoint of step 12 exists: the journal has lost its tail. The lost steps are computed again", again.Warning);
+        Assert.Equal(
+            "The journal ends at step 5, but a checkpoint of step 12 exists: the journal has lost its tail. The lost steps are computed again",
+            again.Warning);
     }
 
     [Fact]
@@ -50,7 +52,8 @@ public sealed class LostTailTests
     {
         Decider decider = Over(At(5, OrderKind.Canonical)) with { Expected = Over(At(5, OrderKind.Canonical)).Expected.Add(Eighth.Step, Eighth.Chain) };
         decider = decider.Compare([Fourth, Eighth, Twelfth], acceptLostTail: false, "trainer-2", out LostTail lost);
-        Assert.StartsWith("The journal ends at step 5, but trainer-2 has a checkpoint of step 12:", Assert.IsType<LostTail.ComputeAgain>(lost).Warning, StringComparison.Ordinal);
+        string warning = Assert.IsType<LostTail.ComputeAgain>(lost).Warning;
+        Assert.StartsWith("The journal ends at step 5, but trainer-2 has a checkpoint of step 12:", warning, StringComparison.Ordinal);
         Assert.Equal([8L, 12L], decider.Expected.Keys);
         Assert.Same(decider, decider.Compare([Fourth, Eighth, Twelfth], acceptLostTail: false, "trainer-2", out lost));
         Assert.IsType<LostTail.Nothing>(lost);

@@ -44,7 +44,7 @@ public sealed class EventRecordTests
     public void Bytes_of_every_version_replay_and_are_still_written()
     {
         Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt" }
-            .SelectMany(file => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Journal", file)))
+            .SelectMany(file => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Records", file)))
             .Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')).ToDictionary(part => part[0], part => part[1]);
         Assert.Equal(Samples.Select(sample => sample.Name).Order(), golden.Keys.Order());
         foreach ((string name, RunEvent runEvent) in Samples)

@@ -274,8 +274,8 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal(expected.Select(tensor => tensor.Name), found.Select(tensor => tensor.Name));
         Assert.All(expected.Zip(found), pair =>
         {
-            Assert.Equal(pair.First.Shape, pair.Second.Shape);
-            Assert.Equal(pair.First.Values.ToArray().Select(BitConverter.SingleToInt32Bits), pair.Second.Values.ToArray().Select(BitConverter.SingleToInt32Bits));
+            Assert.Equal(pair.Item1.Shape, pair.Item2.Shape);
+            Assert.Equal(pair.Item1.Values.ToArray().Select(BitConverter.SingleToInt32Bits), pair.Item2.Values.ToArray().Select(BitConverter.SingleToInt32Bits));
         });
     }
 }

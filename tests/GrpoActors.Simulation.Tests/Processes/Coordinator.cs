@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace GrpoActors.Simulation.Tests.Processes;
 
 /// <summary>
-/// The process that decides and writes the journal, as the product's host does it: hands the product's decider what has come, appends what it gives, then runs the effects. What may
-/// share a flush waits for company in virtual time.
+/// The process that decides and writes the journal, as the product's host does it: hands the product's decider what has come, appends what it gives,
+/// then runs the effects. The group-commit delay passes in virtual time.
 /// </summary>
 internal sealed class Coordinator : Process
 {
@@ -26,7 +26,11 @@ internal sealed class Coordinator : Process
     public Coordinator(SimulatedRun simulation)
         : base(simulation, "coordinator")
     {
-        Deadlines = new ClockedDeadlines(simulation, deadline => Deliver(() => Post(new Command.DeadlinePassed(deadline))));
+        Deadlines = new ClockedDeadlines(simulation, deadline => Deliver(() =>
+        {
+            simulation.DeadlinePasses(deadline);
+            Post(new Command.DeadlinePassed(deadline));
+        }));
     }
 
     public ClockedDeadlines Deadlines { get; }
@@ -48,7 +52,8 @@ internal sealed class Coordinator : Process
     {
         IJournalProvider journals = Simulation.Journals;
         journal = journals.OpenForWriting();
-        Recovery = Recovery.Fold(Simulation.Plan.Identity, journals.OpenForReading, Simulation.OpenCheckpoints(), acceptLostTail: true, _ => { }, NullLogger.Instance);
+        Recovery = Recovery.Fold(
+            Simulation.Plan.Identity, journals.OpenForReading, Simulation.OpenCheckpoints(), acceptLostTail: true, _ => { }, NullLogger.Instance);
         Pipeline pipeline = Pipeline.Over(Recovery.Run, Simulation.Setup.Identity, Simulation.Plan.Operation);
         if (remembered is not null && !Simulation.Rig.MemoriesDieWithTheCoordinator)
         {

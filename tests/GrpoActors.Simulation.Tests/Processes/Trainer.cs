@@ -176,7 +176,7 @@ internal sealed class Trainer(SimulatedRun simulation) : Process(simulation, "tr
             case Effect.BeginPhase x when x.Phase <= phase:
                 return [];
             case Effect.BeginPhase x when x.Phase == phase + 1:
-                at.BeginPhase(x.ResetOptimizer, x.KeepReference);
+                at.BeginPhase(x.Phase, x.ResetOptimizer, x.KeepReference);
                 phase = x.Phase;
                 return [];
             case Effect.TrainBatch x when x.Batch.Inputs.Step == at.Version.Steps && x.Policy == at.Policy && x.Batch.Inputs.Phase == phase:

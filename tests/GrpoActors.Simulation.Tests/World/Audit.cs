@@ -124,7 +124,9 @@ internal sealed class Audit(RunIdentity plan, Digest startingWeights, bool forge
     private void Meet()
     {
         bool differs = Outlived.Remove(Version, out Digest chain) && chain != fold.Chain;
-        Require(!differs || plan.Order.Kind == OrderKind.Arrival || fold.Counts.OutcomesByTiming > 0, $"step {Version} is durable, and differs from the checkpoint that outlived its record");
+        Require(
+            !differs || plan.Order.Kind == OrderKind.Arrival || fold.Counts.OutcomesByTiming > 0,
+            $"step {Version} is durable, and differs from the checkpoint that outlived its record");
     }
 
     /// <summary>The fold that a decider works on is the fold of what is durable.</summary>

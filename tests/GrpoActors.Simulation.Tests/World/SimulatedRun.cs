@@ -43,6 +43,7 @@ internal sealed class SimulatedRun
     private readonly HashSet<(GroupId, int)> exhausted = [];
     private readonly SortedDictionary<long, Digest> ledgerAt = []; // the newest checkpoints
     private readonly PolicyWeights startingWeights;
+    private readonly Dictionary<(Waits, string), int> unanswered = []; // since the last record
     private long order;
     private TimeSpan quietUntil;
     private TimeSpan lastProgress;
@@ -107,6 +108,9 @@ internal sealed class SimulatedRun
     public int Events { get; private set; }
 
     public int Rebuilds { get; set; }
+
+    /// <summary>Checkpoints that were newer than a journal which lost its tail.</summary>
+    public int OutlivedCheckpoints { get; private set; }
 
     /// <summary>How often it stopped because nothing came of anything, and was started again.</summary>
     public int Stops { get; private set; }
@@ -241,10 +245,20 @@ internal sealed class SimulatedRun
         }
     }
 
-    /// <summary>A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record.</summary>
+    public void DeadlinePasses(DeadlineId deadline)
+    {
+        (Waits, string) wait = (deadline.For, deadline.Subject);
+        unanswered[wait] = unanswered.GetValueOrDefault(wait) + 1;
+    }
+
+    /// <summary>
+    /// A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record, and so
+    /// many deadlines of one wait have passed (the first perhaps while that record was being appended).
+    /// </summary>
     public void StopRun(string reason)
     {
-        if (quietUntil < lastProgress || !reason.StartsWith("Asked ", StringComparison.Ordinal))
+        bool hasAsked = reason.StartsWith("Asked ", StringComparison.Ordinal) && unanswered.Values.Any(times => times >= Plan.Operation.Deadlines.AskedMax - 1);
+        if (!hasAsked || quietUntil < lastProgress)
         {
             throw new Violation($"the run stops: {reason}");
         }
@@ -310,6 +324,7 @@ internal sealed class SimulatedRun
     {
         Audit.Add(e);
         lastProgress = Now;
+        unanswered.Clear();
         Records = (journal.Kept, Math.Max(Records.Most, journal.Kept));
         if (e is RunEvent.StepCommitted step)
         {
@@ -351,7 +366,8 @@ internal sealed class SimulatedRun
                 });
                 break;
             case FaultKind.LostSuffix:
-                Strike(fault, journal.Count > 1, () => LoseSuffix(1 + (fault.Choice % 6)));
+                // Of a compacted run the checkpoints go with the records that they stand on: it must find one that is older than what it lost.
+                Strike(fault, journal.Count > 1, () => LoseSuffix(1 + (fault.Choice % (Scenario.Compacts ? 6 : 40))));
                 break;
             case FaultKind.Partition:
                 TimeSpan length = TimeSpan.FromSeconds(10 + (fault.Choice % 100));
@@ -459,6 +475,7 @@ internal sealed class SimulatedRun
         foreach ((long step, Digest chain) in ledgerAt.Where(checkpoint => checkpoint.Key > Audit.Version))
         {
             Audit.Outlived[step] = chain;
+            OutlivedCheckpoints++;
         }
     }
 
