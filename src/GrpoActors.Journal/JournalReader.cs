@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using GrpoActors.Journal.Records;
 using static GrpoActors.Journal.JournalTables;
 
@@ -38,12 +39,17 @@ internal sealed class JournalReader : IJournalReader
         return StoredRecords.Checked(Stored(start), start, position => position + 1, Place, FirstNow);
     }
 
-    /// <remarks>In pages, so that no query stays open between two records and keeps SQLite's log from being folded into the file.</remarks>
+    /// <remarks>
+    /// In pages, so that no query stays open between two records and keeps SQLite's log from being folded into the file. Rows that a damaged index hides from the query are missed: the
+    /// highest number is asked for apart.
+    /// </remarks>
+    /// <exception cref="JournalDamagedException">There are more rows than can be read.</exception>
     public IEnumerable<StoredRecord> Stored(long from = 0)
     {
         List<(long Position, byte[] Message, string Kind)> page;
         do
         {
+            long end = End();
             page = Page(from);
             foreach ((long position, byte[] message, string kind) in page)
             {
@@ -51,6 +57,11 @@ internal sealed class JournalReader : IJournalReader
             }
 
             from = page.Count == 0 ? from : page[^1].Position + 1;
+            if (page.Count < RecordsPerQuery && from < end)
+            {
+                throw new JournalDamagedException(
+                    $"Record {from} of the journal {Place} is damaged: it is missing, with all that followed up to record {end - 1}; restore it from a copy, or start over with --fresh.", from);
+            }
         }
         while (page.Count == RecordsPerQuery);
     }
@@ -84,6 +95,11 @@ internal sealed class JournalReader : IJournalReader
             using DbDataReader rows = command.ExecuteReader();
             while (rows.Read())
             {
+                if (rows.IsDBNull(0) || rows.IsDBNull(1))
+                {
+                    throw new InvalidCastException("It has lost its value.");
+                }
+
                 page.Add((rows.GetInt64(0) - 1, rows.GetFieldValue<byte[]>(1), $"{rows.GetValue(2)} {rows.GetValue(3)}"));
             }
         }
@@ -93,6 +109,19 @@ internal sealed class JournalReader : IJournalReader
         }
 
         return page;
+    }
+
+    /// <summary>Behind the last record that there is now.</summary>
+    private long End()
+    {
+        try
+        {
+            return Convert.ToInt64(Scalar(connection, null, LastRowSql, ("run", run)) is { } last and not DBNull ? last : 0L, CultureInfo.InvariantCulture);
+        }
+        catch (Exception e)
+        {
+            throw tables.Reading(e) ?? e;
+        }
     }
 
     /// <summary>Position of the oldest record kept now.</summary>

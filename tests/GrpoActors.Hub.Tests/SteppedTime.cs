@@ -54,7 +54,7 @@ public sealed class SteppedTime : TimeProvider
                 armed.Dequeue();
                 if (timer.Due == at) // it was not set to another time since
                 {
-                    timer.Due = null;
+                    timer.Again();
                     due.Add(timer);
                 }
             }
@@ -92,14 +92,20 @@ public sealed class SteppedTime : TimeProvider
 
     private sealed class Timer(SteppedTime time, Action fire) : ITimer
     {
-        public TimeSpan? Due { get; set; }
+        private TimeSpan period = Timeout.InfiniteTimeSpan;
+
+        public TimeSpan? Due { get; private set; }
 
         public void Fire() => fire();
+
+        /// <summary>It was due: the next time, if there is one, is a period from now.</summary>
+        public void Again() => Change(period, period);
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time.armed)
             {
+                this.period = period;
                 Due = dueTime == Timeout.InfiniteTimeSpan ? null : time.now + dueTime;
                 if (Due is { } due)
                 {

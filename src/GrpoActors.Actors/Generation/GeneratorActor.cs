@@ -16,7 +16,7 @@ internal sealed class GeneratorActor : WorkerActor
 
     private readonly string sampler;
     private long ask = Stopwatch.GetTimestamp(); // above every ask of an earlier process of this name
-    private long heartbeatAt;
+    private long? heartbeatAt;
     private bool idle;
     private IActorRef? drains; // told as soon as nothing is held
     private TicketsIssued? held;
@@ -62,7 +62,7 @@ internal sealed class GeneratorActor : WorkerActor
         });
         Receive<SamplerActor.Progress>(_ =>
         {
-            if (services.Time.GetElapsedTime(heartbeatAt) > HeartbeatEvery || heartbeatAt == 0)
+            if (heartbeatAt is not { } last || services.Time.GetElapsedTime(last) >= HeartbeatEvery)
             {
                 heartbeatAt = services.Time.GetTimestamp();
                 Run.Tell(new Heartbeat(By));

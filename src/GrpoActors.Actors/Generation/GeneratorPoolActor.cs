@@ -60,7 +60,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Receive<Heartbeat>(x => Context.Parent.Tell(new Command.Progress(Register(x.By).Id)));
         Receive<WorkReturned>(x =>
         {
-            log.LogWarning("{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason);
+            log.Log(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, "{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason); // on one machine its worker has said it
             Leave(x.By.Name);
         });
         Receive<CompletionsOffered>(Fetch);

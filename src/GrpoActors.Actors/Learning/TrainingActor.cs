@@ -25,6 +25,8 @@ internal sealed class TrainingActor : EngineActor
     private readonly bool acceptLostTail;
     private ITrainer engine = null!;
     private StepTraining training = null!;
+    private Effect.WriteCheckpoint? asked; // the last one that was written,
+    private Command.CheckpointDone? written; // and its answer
     private Command.SentinelTripped? tripped; // the weights may lie between two updates of a step: only a rollback or a fresh start mends them
 
     public TrainingActor(WorkerServices services, string name, bool acceptLostTail)
@@ -100,10 +102,14 @@ internal sealed class TrainingActor : EngineActor
             case Effect.PublishVersion x when x.Version == training.Version:
                 Publish(engine.Publish(x.Version, training.Policy));
                 break;
+            case Effect.WriteCheckpoint x when asked is { } before && before with { Position = x.Position } == x:
+                Post(written!); // asked twice, it is written once
+                break;
             case Effect.WriteCheckpoint x when x.Step == training.Version.Steps:
                 RequirePhase(x.Phase);
                 CheckpointManifest manifest = checkpoints.Write(new CheckpointMark(x.Step, x.Chain, x.Position, x.Policy), engine.Capture());
-                Post(new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                (asked, written) = (x, new Command.CheckpointDone(x.Step, manifest.Folder, manifest.Digest, manifest.WeightsSha256, manifest.OptimizerSha256));
+                Post(written);
                 break;
             default:
                 log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);

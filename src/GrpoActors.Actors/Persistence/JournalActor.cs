@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Event;
 using Akka.Pattern;
@@ -62,7 +63,8 @@ internal sealed class JournalActor : ReceivePersistentActor
     protected override void OnRecoveryFailure(Exception reason, object? message = null) => throw (reason switch
     {
         StorageException known => known,
-        JournalFormatException unknown => Damaged(position, unknown.Message, unknown),
+        JournalFormatException unknown => Damaged(position, unknown.Message.TrimEnd('.'), unknown),
+        SerializationException foreign => Damaged(position, "it is of a kind that this program does not write", foreign),
         IllegalStateException mixed => Damaged(-1, "records of two writers are mixed; one of them went on after the other had taken over", mixed),
         _ => journal.Unread(reason),
     });

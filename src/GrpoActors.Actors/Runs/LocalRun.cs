@@ -101,6 +101,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
             Workers = WorkerPlacement.Here(workers),
             Checkpoints = checkpoints,
             AcceptLostTail = acceptLostTail,
+            AppendMax = Timeout.InfiniteTimeSpan,
             CrashPoints = crashPoints,
             Time = time,
         };
@@ -134,6 +135,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
         }
 
         await system.Terminate();
+        journal.Release();
         weights.RetireBelow(long.MaxValue); // their memory is given back
     }
 

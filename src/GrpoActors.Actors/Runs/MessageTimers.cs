@@ -10,14 +10,18 @@ internal sealed class MessageTimers(TimeProvider time, IActorRef to) : IDisposab
     private readonly Dictionary<object, Pending> pending = []; // locked: threads of the clock take out what is due
 
     /// <summary>In place of what was set under this key before. A message that has been sent already still comes: its receiver tells it from a later one.</summary>
+    /// <param name="after">Infinite: never.</param>
     public void Set(object key, object message, TimeSpan after)
     {
         lock (pending)
         {
             Cancel(key);
-            var set = new Pending(message) { Left = after };
-            pending[key] = set;
-            set.Timer = time.CreateTimer(_ => Fire(key, set), null, set.Nap(), Timeout.InfiniteTimeSpan);
+            if (after != Timeout.InfiniteTimeSpan)
+            {
+                var set = new Pending(message) { Left = after };
+                pending[key] = set;
+                set.Timer = time.CreateTimer(_ => Fire(key, set), null, set.Nap(), Timeout.InfiniteTimeSpan);
+            }
         }
     }
 

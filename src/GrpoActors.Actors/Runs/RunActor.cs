@@ -120,8 +120,7 @@ internal sealed class RunActor : ReceiveActor
         try
         {
             record = services.OpenLog();
-            services.Journal.Prepare();
-            journal = Context.ActorOf(JournalActor.Props(services.Journal, plan, record.Replayed), $"journal-{beginning}");
+            journal = Context.ActorOf(services.OpenJournal(services, record.Replayed), $"journal-{beginning}");
         }
         catch (Exception failure) // a database that cannot be reached now, a folder that another process still holds
         {

@@ -1,5 +1,8 @@
+using Akka.Actor;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
@@ -18,6 +21,13 @@ internal sealed record RunServices
 
     public required RunJournal Journal { get; init; }
 
+    /// <summary>Makes the journal ready and gives its actor, which calls the action for each event that it replays.</summary>
+    public Func<RunServices, Action<FoldedEvent>, Props> OpenJournal { get; init; } = static (services, replayed) =>
+    {
+        services.Journal.Prepare();
+        return JournalActor.Props(services.Journal, services.Setup.Plan.Identity, replayed);
+    };
+
     /// <summary>Contents between the stages and their workers.</summary>
     public required IContents Contents { get; init; }
 
@@ -35,7 +45,7 @@ internal sealed record RunServices
     /// <summary>Of the trainer's lease; infinite inside one process.</summary>
     public TimeSpan LeaseDuration { get; init; } = Timeout.InfiniteTimeSpan;
 
-    /// <summary>An append that has not been answered by then counts as failed; what was kept is found out by reading.</summary>
+    /// <summary>An append that has not been answered by then counts as failed; what was kept is found out by reading. Infinite where its database is in this process.</summary>
     public TimeSpan AppendMax { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Before the run begins again all its actors have stopped; one that stands still for so long ends it.</summary>

@@ -65,6 +65,7 @@ internal static class FailureTable
     {
         ActorInitializationException { InnerException: { } inner } => Cause(inner),
         AggregateException { InnerExceptions: [var only] } => Cause(only),
+        TypeLoadException { InnerException: { } inner } => Cause(inner), // what a constructor threw
         System.Reflection.TargetInvocationException { InnerException: { } inner } => Cause(inner),
         _ => failure,
     };

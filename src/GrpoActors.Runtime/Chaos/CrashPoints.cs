@@ -21,7 +21,7 @@ namespace GrpoActors.Runtime.Chaos;
 /// append StepCommitted     before the append that holds such an event;   appended StepCommitted: after it is durable
 /// delete-records           before retired records are deleted;           delete-records done: after
 /// create | flush | flush-folder | rename | delete ...   before the disk does it for a checkpoint;  "flush done" and so on: after
-/// projection flush ...     the same for metrics, samples and TensorBoard
+/// projection create-folder ...   the same for metrics, samples and TensorBoard
 /// </code>
 /// </remarks>
 public sealed class CrashPoints

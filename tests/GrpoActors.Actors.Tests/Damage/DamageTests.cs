@@ -5,6 +5,8 @@ using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
 using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Runtime.Workers;
+using Microsoft.Data.Sqlite;
 using GrpoActors.Actors.Tests.Runs;
 using Xunit;
 using Xunit.Abstractions;
@@ -80,6 +82,42 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
 
     private RunJournal Journal(string path) => RunJournal.Of(path, tiny.Folder, Digest.Of("tiny"));
 
+    [Fact]
+    public async Task A_run_on_a_damaged_journal_stops_with_a_sentence_or_ends_with_the_same_hashes()
+    {
+        string expected = (await tiny.Train()).Hashes, journal = Path.Combine(tiny.Folder, "journal.db"), kept = temporary.File("kept");
+        Copy(tiny.Folder, kept);
+        byte[] file = await File.ReadAllBytesAsync(journal);
+        foreach (Damage damage in Damage.Of(file.Length, sample: 40))
+        {
+            Directory.Delete(tiny.Folder, recursive: true);
+            Copy(kept, tiny.Folder);
+            await File.WriteAllBytesAsync(journal, damage.Of(file));
+            try
+            {
+                Assert.Equal(expected, (await tiny.Train()).Hashes);
+                tally.Add("same hashes");
+            }
+            catch (Exception sentence) when (sentence is StorageException or RunFailedException)
+            {
+                Assert.EndsWith(".", sentence.Message, StringComparison.Ordinal);
+                tally.Add("detected");
+            }
+        }
+
+        output.WriteLine($"{tally}");
+
+        static void Copy(string from, string to)
+        {
+            foreach (string source in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+            {
+                string target = Path.Combine(to, Path.GetRelativePath(from, source));
+                Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+                File.Copy(source, target);
+            }
+        }
+    }
+
     /// <summary>As a start of the run would: prepares, folds, appends, and whoever comes next folds again.</summary>
     private string Consequence(RunJournal journal, byte[][] written)
     {
@@ -100,7 +138,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
         {
             return "detected";
         }
-        catch (CannotFollowException)
+        catch (Exception e) when (e is CannotFollowException or SqliteException) // of the latter the journal's actor makes a sentence
         {
             return "detected";
         }

@@ -2,6 +2,7 @@ using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Recorded;
 
 namespace GrpoActors.Actors.Tests.Runs;
 
@@ -9,12 +10,22 @@ namespace GrpoActors.Actors.Tests.Runs;
 /// <param name="runFolder">Full path; names the run where the file does not.</param>
 internal sealed class RecordedStream(string file, string runFolder, Digest identity)
 {
-    public IJournalReader OpenForReading() => Journal().OpenForReading();
+    /// <summary>Of a run that lies in this folder.</summary>
+    public static RecordedStream Of(string runFolder)
+    {
+        RecordedRun run = RecordedRun.Open(runFolder);
+        return new RecordedStream(RunJournal.FileOf(null, run.Folder), run.Folder, run.Identity);
+    }
+
+    /// <summary>As workers are given it.</summary>
+    public RunJournal Journal => RunJournal.Of(file, runFolder, identity);
+
+    public IJournalReader OpenForReading() => Journal.OpenForReading();
 
     /// <summary>Appends in one transaction, as another process would that has taken the run over.</summary>
     public void Append(params IReadOnlyList<RunEvent> events)
     {
-        using var writer = new TableWriter(Journal());
+        using var writer = new TableWriter(Journal);
         writer.Append([.. events]);
     }
 
@@ -32,6 +43,4 @@ internal sealed class RecordedStream(string file, string runFolder, Digest ident
             File.Delete(part);
         }
     }
-
-    private RunJournal Journal() => RunJournal.Of(file, runFolder, identity);
 }

@@ -111,7 +111,7 @@ public sealed class RecoveryTests : IDisposable
         events.RemoveAt(at);
         tiny.Journal.Rewrite(events);
         var damaged = await Assert.ThrowsAsync<JournalDamagedException>(() => tiny.Train());
-        Assert.Contains("cannot follow the one before it", damaged.Message, StringComparison.Ordinal);
+        Assert.Contains("cannot follow the records before it", damaged.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Everything after this many committed steps is gone from the journal; checkpoints stay.</summary>

@@ -1,9 +1,9 @@
-using System.Collections.Concurrent;
 using GrpoActors.Actors.Persistence;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
@@ -14,7 +14,7 @@ using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Reports;
 using GrpoActors.Runtime.RunFolders;
-using Microsoft.Extensions.Logging;
+using GrpoActors.Runtime.Workers;
 using Xunit;
 
 namespace GrpoActors.Actors.Tests.Runs;
@@ -86,6 +86,24 @@ internal sealed class TinyRun : IDisposable
         });
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Train(appended, _ => reported++, stop.Token));
         return reported;
+    }
+
+    /// <summary>For one worker without a run around it. The starting weights are published.</summary>
+    public WorkerServices Services(RunSetup setup)
+    {
+        var weights = new WeightStore();
+        weights.Publish(setup.StartingWeights());
+        return new WorkerServices
+        {
+            Setup = setup,
+            Weights = weights,
+            Contents = new InProcessContents(weights),
+            Journal = Journal.Journal,
+            Checkpoints = new CheckpointStore(Disk, CheckpointFolder),
+            CrashPoints = CrashPoints,
+            Time = Time,
+            Logs = Log,
+        };
     }
 
     public void AddPhase(string json) => File.WriteAllText(
@@ -169,64 +187,4 @@ internal sealed class TinyRun : IDisposable
 internal sealed record Outcome(RunResult Result, List<StepReport> Steps)
 {
     public string Hashes => $"{Result.WeightsSha256} {Result.OptimizerSha256} {Result.LedgerSha256}";
-}
-
-/// <summary>Pauses of a few seconds are over at once; whatever waits longer than ten never comes due.</summary>
-internal sealed class HurriedTime : TimeProvider
-{
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new Timer(() => callback(state), dueTime);
-
-    private sealed class Timer : ITimer
-    {
-        private readonly Action callback;
-
-        public Timer(Action callback, TimeSpan dueTime)
-        {
-            this.callback = callback;
-            Change(dueTime, Timeout.InfiniteTimeSpan);
-        }
-
-        public bool Change(TimeSpan dueTime, TimeSpan period)
-        {
-            if (dueTime >= TimeSpan.Zero && dueTime < Patience)
-            {
-                ThreadPool.QueueUserWorkItem(_ => callback());
-            }
-
-            return true;
-        }
-
-        public void Dispose()
-        {
-        }
-
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-    }
-}
-
-/// <summary>What was logged, one line each.</summary>
-internal sealed class Messages : ILogger
-{
-    private readonly ConcurrentQueue<string> lines = new();
-
-    public IEnumerable<string> Lines => lines;
-
-    /// <summary>Told each line when it is logged.</summary>
-    public Action<string> Heard { get; set; } = _ => { };
-
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
-
-    public bool IsEnabled(LogLevel logLevel) => true;
-
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        Keep($"{logLevel}: {formatter(state, exception)}");
-
-    private void Keep(string line)
-    {
-        lines.Enqueue(line);
-        Heard(line);
-    }
 }
