@@ -77,7 +77,8 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
     }
 
     public override bool HoldOldLayout(DbConnection connection, DbTransaction? transaction) =>
-        Scalar(connection, transaction, OldExists) is string && Scalar(connection, transaction, "SELECT 1 FROM grpo_journals WHERE run = @run", ("run", RunName)) is not null;
+        Scalar(connection, transaction, OldExists) is string
+        && Scalar(connection, transaction, "SELECT 1 FROM grpo_journals WHERE run = @run", ("run", RunName)) is not null;
 
     public override string? NameBegun(DbConnection connection, DbTransaction? transaction) =>
         Scalar(connection, transaction, "SELECT persistence_id FROM journal WHERE persistence_id = @run LIMIT 1", ("run", RunName)) as string;
@@ -100,7 +101,7 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         }
 
         int number = 1;
-        while (named.Any(names => Scalar(connection, transaction, $"SELECT 1 FROM {names.Table} WHERE {names.Column} = @aside LIMIT 1", ("aside", $"{RunName}.{number}")) is not null))
+        while (named.Any(names => IsTaken(names.Table, names.Column, $"{RunName}.{number}")))
         {
             number++;
         }
@@ -111,6 +112,9 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         }
 
         transaction.Commit();
+
+        bool IsTaken(string table, string column, string name) =>
+            Scalar(connection, transaction, $"SELECT 1 FROM {table} WHERE {column} = @name LIMIT 1", ("name", name)) is not null;
     }
 
     public override bool IsCollision(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
@@ -132,11 +136,13 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         return settings.Build();
     }
 
-    /// <summary>Settings of the session, so that they outlive its return to the pool: a commit that is answered is on disk, and the server ends a frozen writer's transaction.</summary>
+    /// <summary>A commit that is answered is on disk, and the server ends a frozen writer's transaction.</summary>
+    /// <remarks>Settings of the session, so that they outlive its return to the pool.</remarks>
     private static string DurableSettings(PostgresPlace place, bool pooling)
     {
         var settings = new NpgsqlConnectionStringBuilder(place.Settings) { Pooling = pooling };
-        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={(long)place.IdleInTransactionMax.TotalMilliseconds}ms".TrimStart();
+        long idleMs = (long)place.IdleInTransactionMax.TotalMilliseconds;
+        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={idleMs}ms".TrimStart();
         return settings.ConnectionString;
     }
 
@@ -147,7 +153,7 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
             if (Scalar(connection, null, $"SHOW {setting}") is var found and not "on")
             {
                 throw new StorageException(
-                    $"PostgreSQL does not keep the journal of {place} durable: the server's setting {setting} is {found}; turn it on, or choose another server.");
+                    $"PostgreSQL does not keep the journal of {place} durable: its setting {setting} is {found}; turn it on, or choose another server.");
             }
         }
     }
