@@ -36,7 +36,7 @@ internal sealed class JournalReader : IJournalReader
     {
         First = FirstNow();
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, position => position + 1, Place, FirstNow);
+        return StoredRecords.Checked(Stored(start), start, Place, FirstNow);
     }
 
     /// <remarks>In pages, so that no query stays open between two records and keeps SQLite's log from being folded into the file.</remarks>

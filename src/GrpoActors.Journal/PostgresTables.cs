@@ -8,8 +8,9 @@ namespace GrpoActors.Journal;
 /// <param name="place">Of a database that runs share.</param>
 internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.Run)
 {
-    internal const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
+    private const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
     private const string OldExists = "SELECT to_regclass('grpo_journals')::text";
+    private static readonly TimeSpan IdleInTransactionMax = TimeSpan.FromSeconds(10);
 
     private NpgsqlDataSource? appending;
 
@@ -141,8 +142,7 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
     private static string DurableSettings(PostgresPlace place, bool pooling)
     {
         var settings = new NpgsqlConnectionStringBuilder(place.Settings) { Pooling = pooling };
-        long idleMs = (long)place.IdleInTransactionMax.TotalMilliseconds;
-        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={idleMs}ms".TrimStart();
+        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={IdleInTransactionMax.TotalSeconds}s".TrimStart();
         return settings.ConnectionString;
     }
 

@@ -28,12 +28,9 @@ public sealed class RunJournal
     /// <exception cref="StorageException">The connection string is not understood.</exception>
     public static RunJournal Of(string? setting, string runFolder, Digest identity)
     {
-        string name = NameOf(runFolder, identity);
-        return IsDatabase(setting) ? Named(setting!, name) : new RunJournal(new SqliteTables(FileOf(setting, runFolder), name, identity));
+        string name = $"{Path.GetFileName(runFolder)}-{identity.ToString()[..16]}";
+        return setting?.Contains('=', StringComparison.Ordinal) ?? false ? Named(setting, name) : new RunJournal(new SqliteTables(FileOf(setting, runFolder), name, identity));
     }
-
-    /// <summary>In a PostgreSQL database, under a name that is given.</summary>
-    internal static RunJournal Named(string connection, string name) => new(new PostgresTables(PostgresPlace.Of(connection, name)));
 
     /// <summary>Full path of the SQLite file where the setting names no database.</summary>
     public static string FileOf(string? setting, string runFolder) =>
@@ -96,29 +93,11 @@ public sealed class RunJournal
         }
     }
 
+    /// <summary>In a PostgreSQL database, under a name that is given.</summary>
+    internal static RunJournal Named(string connection, string name) => new(new PostgresTables(PostgresPlace.Of(connection, name)));
+
     /// <summary>Closes the writer's idle connections.</summary>
     internal void Release() => Tables.Release();
-
-    internal static bool IsDatabase(string? setting) => setting?.Contains('=', StringComparison.Ordinal) ?? false;
-
-    internal static string NameOf(string runFolder, Digest identity) => $"{Path.GetFileName(runFolder)}-{identity.ToString()[..16]}";
-
-    internal bool IsInOldLayout()
-    {
-        try
-        {
-            using DbConnection connection = Tables.ConnectReadOnly();
-            return Tables.HoldOldLayout(connection, null);
-        }
-        catch (NoJournalException)
-        {
-            return false;
-        }
-        catch (Exception e)
-        {
-            throw Tables.Reading(e) ?? e;
-        }
-    }
 
     private string? NameBegun()
     {

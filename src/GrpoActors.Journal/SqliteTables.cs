@@ -99,9 +99,7 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
     }
 
     /// <summary>Renames the file with its log to <c>name.1</c>, <c>name.2</c>, ... Nothing happens where there is none.</summary>
-    public override void SetAside() => SetAside(path);
-
-    internal static void SetAside(string path)
+    public override void SetAside()
     {
         int number = 1;
         while (File.Exists($"{path}.{number}"))
@@ -141,11 +139,11 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
         _ => WrongType(e, position),
     };
 
-    internal static SqliteConnection Connect(string path, SqliteOpenMode mode) =>
+    private static SqliteConnection Connect(string path, SqliteOpenMode mode) =>
         Opened(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false });
 
     /// <summary>A finished run on a disk that cannot be written has no log to share: there the file alone is read, as it is.</summary>
-    internal static SqliteConnection ConnectReadOnly(string path)
+    private static SqliteConnection ConnectReadOnly(string path)
     {
         SqliteConnection? opened = null;
         try

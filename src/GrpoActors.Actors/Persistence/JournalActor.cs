@@ -89,7 +89,7 @@ internal sealed class JournalActor : ReceivePersistentActor
         }
 
         StoredRecord record = stored.At(at);
-        RunEvent e = StoredRecords.Event(record, lastFence, at + 1, journal.Place);
+        RunEvent e = StoredRecords.Event(record, lastFence, journal.Place);
         RunState before = folded ?? RunState.Begin(plan);
         RunState after = Folded(before, e, at);
         (folded, lastFence, position) = (after, record.Fence, at + 1);
