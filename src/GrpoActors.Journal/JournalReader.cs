@@ -6,13 +6,14 @@ using static GrpoActors.Journal.JournalTables;
 namespace GrpoActors.Journal;
 
 /// <summary>
-/// Reads one run's rows. Record k is the row with <c>sequence_number</c> k + 1; the oldest row is marked <c>deleted</c> where records before it were compacted away, and
-/// tells where the kept ones begin.
+/// Reads one run's rows. Record k is the row with <c>sequence_number</c> k + 1; the oldest row is marked <c>deleted</c> where records before it were compacted
+/// away, and tells where the kept ones begin.
 /// </summary>
 internal sealed class JournalReader : IJournalReader
 {
     private const int RecordsPerQuery = 64;
-    private const string FirstRowSql = "SELECT CASE WHEN deleted THEN sequence_number ELSE 0 END FROM journal WHERE persistence_id = @run ORDER BY sequence_number LIMIT 1";
+    private const string FirstRowSql =
+        "SELECT CASE WHEN deleted THEN sequence_number ELSE 0 END FROM journal WHERE persistence_id = @run ORDER BY sequence_number LIMIT 1";
     private const string LastRowSql = "SELECT max(sequence_number) FROM journal WHERE persistence_id = @run";
 
     private readonly DbConnection connection;
@@ -36,7 +37,7 @@ internal sealed class JournalReader : IJournalReader
     {
         First = FirstNow();
         long start = Math.Max(from, First);
-        return StoredRecords.Checked(Stored(start), start, position => position + 1, Place, FirstNow);
+        return StoredRecords.Checked(Stored(start), start, Place, FirstNow);
     }
 
     /// <remarks>
@@ -75,7 +76,8 @@ internal sealed class JournalReader : IJournalReader
             return kind == $"{RecordMessage.SerializerId} {RecordMessage.Manifest}"
                 ? RecordMessage.Parse(position, message)
                 : throw new JournalFormatException(
-                    $"It is of the kind '{kind}', and this program reads '{RecordMessage.SerializerId} {RecordMessage.Manifest}': use the program that wrote it, or a newer one.");
+                    $"It is of the kind '{kind}', and this program reads '{RecordMessage.SerializerId} {RecordMessage.Manifest}': " +
+                    "use the program that wrote it, or a newer one.");
         }
         catch (JournalFormatException e)
         {
@@ -90,7 +92,10 @@ internal sealed class JournalReader : IJournalReader
         {
             using DbCommand command = Command(
                 connection, null,
-                "SELECT sequence_number, message, identifier, manifest FROM journal WHERE persistence_id = @run AND sequence_number > @from AND NOT deleted ORDER BY sequence_number LIMIT @count",
+                """
+                SELECT sequence_number, message, identifier, manifest FROM journal
+                WHERE persistence_id = @run AND sequence_number > @from AND NOT deleted ORDER BY sequence_number LIMIT @count
+                """,
                 ("run", run), ("from", Math.Max(from, First)), ("count", RecordsPerQuery));
             using DbDataReader rows = command.ExecuteReader();
             while (rows.Read())
@@ -134,7 +139,8 @@ internal sealed class JournalReader : IJournalReader
             row.Read();
             long first = row.IsDBNull(0) ? 0 : row.GetInt64(0), next = row.IsDBNull(1) ? 0 : row.GetInt64(1);
             return first == 0 || next > first ? first : throw new JournalDamagedException(
-                $"Record {first} of the journal {Place} is damaged: it is missing, with all that followed it; restore it from a copy, or start over with --fresh.", first);
+                $"Record {first} of the journal {Place} is damaged: it is missing, with all that followed it; restore it from a copy, or start over with --fresh.",
+                first);
         }
         catch (Exception e)
         {

@@ -4,9 +4,9 @@ using GrpoActors.Formats.Files;
 namespace GrpoActors.Journal;
 
 /// <summary>
-/// The tables that Akka.Persistence.Sql reads and writes in its default configuration, in one kind of database, with one addition: a trigger on <c>journal</c> that lets a
-/// row in only directly behind the last one of its <c>persistence_id</c>. The unique key alone would let a writer append that slept so long that its place was compacted
-/// away or its run set aside. A refusal looks like a violation of the key.
+/// The tables that Akka.Persistence.Sql reads and writes in its default configuration, in one kind of database, with one addition: a trigger on
+/// <c>journal</c> that lets a row in only directly behind the last one of its <c>persistence_id</c>. The unique key alone would let a writer append that slept
+/// so long that its place was compacted away or its run set aside. A refusal looks like a violation of the key.
 /// </summary>
 /// <param name="runName">Under which the run begins here.</param>
 internal abstract class JournalTables(string runName)

@@ -6,8 +6,6 @@ namespace GrpoActors.Journal;
 /// <param name="Settings">Complete connection string.</param>
 internal sealed record PostgresPlace(string Settings, string Server, string Run)
 {
-    public TimeSpan IdleInTransactionMax { get; init; } = TimeSpan.FromSeconds(10);
-
     /// <exception cref="StorageException">It is no connection string.</exception>
     public static PostgresPlace Of(string connection, string run)
     {
@@ -19,7 +17,8 @@ internal sealed record PostgresPlace(string Settings, string Server, string Run)
         }
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidOperationException)
         {
-            throw new StorageException($"The journal's connection string is not understood: {e.Message.TrimEnd('.')}. Write for example Host=localhost;Database=grpo;Username=grpo.", e);
+            throw new StorageException(
+                $"The journal's connection string is not understood: {e.Message.TrimEnd('.')}. Write for example Host=localhost;Database=grpo;Username=grpo.", e);
         }
     }
 

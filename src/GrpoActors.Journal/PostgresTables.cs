@@ -8,8 +8,9 @@ namespace GrpoActors.Journal;
 /// <param name="place">Of a database that runs share.</param>
 internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.Run)
 {
-    internal const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
+    private const long CreationLock = 0x4752504F; // "GRPO": two first starts must not create the tables at once
     private const string OldExists = "SELECT to_regclass('grpo_journals')::text";
+    private static readonly TimeSpan IdleInTransactionMax = TimeSpan.FromSeconds(10);
 
     private NpgsqlDataSource? appending;
 
@@ -77,7 +78,8 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
     }
 
     public override bool HoldOldLayout(DbConnection connection, DbTransaction? transaction) =>
-        Scalar(connection, transaction, OldExists) is string && Scalar(connection, transaction, "SELECT 1 FROM grpo_journals WHERE run = @run", ("run", RunName)) is not null;
+        Scalar(connection, transaction, OldExists) is string
+        && Scalar(connection, transaction, "SELECT 1 FROM grpo_journals WHERE run = @run", ("run", RunName)) is not null;
 
     public override string? NameBegun(DbConnection connection, DbTransaction? transaction) =>
         Scalar(connection, transaction, "SELECT persistence_id FROM journal WHERE persistence_id = @run LIMIT 1", ("run", RunName)) as string;
@@ -100,7 +102,7 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         }
 
         int number = 1;
-        while (named.Any(names => Scalar(connection, transaction, $"SELECT 1 FROM {names.Table} WHERE {names.Column} = @aside LIMIT 1", ("aside", $"{RunName}.{number}")) is not null))
+        while (named.Any(names => IsTaken(names.Table, names.Column, $"{RunName}.{number}")))
         {
             number++;
         }
@@ -111,6 +113,9 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         }
 
         transaction.Commit();
+
+        bool IsTaken(string table, string column, string name) =>
+            Scalar(connection, transaction, $"SELECT 1 FROM {table} WHERE {column} = @name LIMIT 1", ("name", name)) is not null;
     }
 
     public override bool IsCollision(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
@@ -132,11 +137,12 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
         return settings.Build();
     }
 
-    /// <summary>Settings of the session, so that they outlive its return to the pool: a commit that is answered is on disk, and the server ends a frozen writer's transaction.</summary>
+    /// <summary>A commit that is answered is on disk, and the server ends a frozen writer's transaction.</summary>
+    /// <remarks>Settings of the session, so that they outlive its return to the pool.</remarks>
     private static string DurableSettings(PostgresPlace place, bool pooling)
     {
         var settings = new NpgsqlConnectionStringBuilder(place.Settings) { Pooling = pooling };
-        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={(long)place.IdleInTransactionMax.TotalMilliseconds}ms".TrimStart();
+        settings.Options = $"{settings.Options} -c synchronous_commit=on -c idle_in_transaction_session_timeout={IdleInTransactionMax.TotalSeconds}s".TrimStart();
         return settings.ConnectionString;
     }
 
@@ -147,7 +153,7 @@ internal sealed class PostgresTables(PostgresPlace place) : JournalTables(place.
             if (Scalar(connection, null, $"SHOW {setting}") is var found and not "on")
             {
                 throw new StorageException(
-                    $"PostgreSQL does not keep the journal of {place} durable: the server's setting {setting} is {found}; turn it on, or choose another server.");
+                    $"PostgreSQL does not keep the journal of {place} durable: its setting {setting} is {found}; turn it on, or choose another server.");
             }
         }
     }

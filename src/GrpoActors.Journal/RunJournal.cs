@@ -21,23 +21,25 @@ public sealed class RunJournal
 
     internal JournalTables Tables { get; }
 
-    /// <param name="setting">Null or empty: journal.db in the run folder. A text with = is a PostgreSQL connection string, anything else a path, relative to the current folder.</param>
+    /// <param name="setting">
+    /// Null or empty: journal.db in the run folder. A text with = is a PostgreSQL connection string, anything else a path, relative to the current folder.
+    /// </param>
     /// <param name="runFolder">Full path; its last name and the plan's identity name the run in a database.</param>
     /// <exception cref="StorageException">The connection string is not understood.</exception>
     public static RunJournal Of(string? setting, string runFolder, Digest identity)
     {
-        string name = NameOf(runFolder, identity);
-        return new RunJournal(IsDatabase(setting) ? new PostgresTables(PostgresPlace.Of(setting!, name)) : new SqliteTables(FileOf(setting, runFolder), name, identity));
+        string name = $"{Path.GetFileName(runFolder)}-{identity.ToString()[..16]}";
+        return setting?.Contains('=', StringComparison.Ordinal) ?? false ? Named(setting, name) : new RunJournal(new SqliteTables(FileOf(setting, runFolder), name, identity));
     }
 
-    /// <summary>In a PostgreSQL database, under a name that is given.</summary>
-    internal static RunJournal Named(string connection, string name) => new(new PostgresTables(PostgresPlace.Of(connection, name)));
-
     /// <summary>Full path of the SQLite file where the setting names no database.</summary>
-    public static string FileOf(string? setting, string runFolder) => string.IsNullOrEmpty(setting) ? Path.Combine(runFolder, "journal.db") : Path.GetFullPath(setting);
+    public static string FileOf(string? setting, string runFolder) =>
+        string.IsNullOrEmpty(setting) ? Path.Combine(runFolder, "journal.db") : Path.GetFullPath(setting);
 
     /// <summary>Makes what its writer needs and is not there yet, and asserts that what will be appended is durable.</summary>
-    /// <exception cref="StorageException">The database cannot be written, does not keep what it has answered, or holds the run in the layout of release 0.1.</exception>
+    /// <exception cref="StorageException">
+    /// The database cannot be written, does not keep what it has answered, or holds the run in the layout of release 0.1.
+    /// </exception>
     /// <exception cref="JournalDamagedException">It is no journal of this program.</exception>
     public void Prepare()
     {
@@ -91,29 +93,11 @@ public sealed class RunJournal
         }
     }
 
+    /// <summary>In a PostgreSQL database, under a name that is given.</summary>
+    internal static RunJournal Named(string connection, string name) => new(new PostgresTables(PostgresPlace.Of(connection, name)));
+
     /// <summary>Closes the writer's idle connections.</summary>
     internal void Release() => Tables.Release();
-
-    internal static bool IsDatabase(string? setting) => setting?.Contains('=', StringComparison.Ordinal) ?? false;
-
-    internal static string NameOf(string runFolder, Digest identity) => $"{Path.GetFileName(runFolder)}-{identity.ToString()[..16]}";
-
-    internal bool IsInOldLayout()
-    {
-        try
-        {
-            using DbConnection connection = Tables.ConnectReadOnly();
-            return Tables.HoldOldLayout(connection, null);
-        }
-        catch (NoJournalException)
-        {
-            return false;
-        }
-        catch (Exception e)
-        {
-            throw Tables.Reading(e) ?? e;
-        }
-    }
 
     private string? NameBegun()
     {
@@ -137,7 +121,8 @@ public sealed class RunJournal
         if (Tables.HoldOldLayout(connection, transaction))
         {
             throw new StorageException(
-                $"The journal {Place} was begun in the layout of release 0.1, which this release does not read: finish the run with that release, or start over with --fresh.");
+                $"The journal {Place} was begun in the layout of release 0.1, which this release does not read: " +
+                "finish the run with that release, or start over with --fresh.");
         }
     }
 

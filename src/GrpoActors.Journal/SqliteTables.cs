@@ -53,13 +53,15 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
     {
         if (!Exist(connection, transaction) && Scalar(connection, transaction, "SELECT count(*) FROM sqlite_master") is not 0L)
         {
-            throw new JournalDamagedException($"{path} is a SQLite database, but no journal of this program: choose another run folder, or start over with --fresh.", -1);
+            throw new JournalDamagedException(
+                $"{path} is a SQLite database, but no journal of this program: choose another run folder, or start over with --fresh.", -1);
         }
 
         Execute(connection, transaction, """
             CREATE TABLE IF NOT EXISTS journal(
                 ordering INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, deleted Bit NOT NULL, persistence_id NVarChar(255) NOT NULL,
-                sequence_number INTEGER NOT NULL, message VarBinary NOT NULL, manifest NVarChar(500) NULL, identifier INTEGER NULL, writer_uuid NVarChar(128) NULL);
+                sequence_number INTEGER NOT NULL, message VarBinary NOT NULL, manifest NVarChar(500) NULL, identifier INTEGER NULL,
+                writer_uuid NVarChar(128) NULL);
             CREATE UNIQUE INDEX IF NOT EXISTS journal_uq ON journal (persistence_id, sequence_number);
             CREATE INDEX IF NOT EXISTS journal_created_idx ON journal (created);
             CREATE INDEX IF NOT EXISTS journal_sequence_number_idx ON journal (sequence_number);
@@ -69,7 +71,8 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
             CREATE INDEX IF NOT EXISTS tags_persistence_id_sequence_nr_idx ON tags (persistence_id, sequence_nr);
             CREATE INDEX IF NOT EXISTS tags_tag_idx ON tags (tag);
             CREATE TRIGGER IF NOT EXISTS grpo_next BEFORE INSERT ON journal
-                WHEN NOT NEW.deleted AND NEW.sequence_number <> 1 + (SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = NEW.persistence_id)
+                WHEN NOT NEW.deleted AND NEW.sequence_number <> 1 + (
+                    SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = NEW.persistence_id)
                 BEGIN SELECT RAISE(ABORT, 'grpo: not directly behind the last record'); END;
             """);
     }
@@ -83,17 +86,20 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
     {
         const string Ours = "SELECT persistence_id FROM journal WHERE persistence_id LIKE @ours";
         (string, object) ours = ("ours", "%-" + identity.ToString()[..16]);
-        string? name = Scalar(connection, transaction, $"{Ours} LIMIT 1", ours) as string;
-        return name is null || Scalar(connection, transaction, $"{Ours} AND (persistence_id < @name OR persistence_id > @name) LIMIT 1", ours, ("name", name)) is not string other
-            ? name
-            : throw new JournalDamagedException(
-                $"The journal {path} is damaged: records of one run stand under the names {name} and {other}; restore it from a copy, or start over with --fresh.", -1);
+        if (Scalar(connection, transaction, $"{Ours} LIMIT 1", ours) is not string name)
+        {
+            return null;
+        }
+
+        return Scalar(connection, transaction, $"{Ours} AND (persistence_id < @name OR persistence_id > @name) LIMIT 1", ours, ("name", name)) is { } other
+            ? throw new JournalDamagedException(
+                $"The journal {path} is damaged: records of one run stand under the names {name} and {other}; restore it from a copy, or start over with --fresh.",
+                -1)
+            : name;
     }
 
     /// <summary>Renames the file with its log to <c>name.1</c>, <c>name.2</c>, ... Nothing happens where there is none.</summary>
-    public override void SetAside() => SetAside(path);
-
-    internal static void SetAside(string path)
+    public override void SetAside()
     {
         int number = 1;
         while (File.Exists($"{path}.{number}"))
@@ -133,11 +139,11 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
         _ => WrongType(e, position),
     };
 
-    internal static SqliteConnection Connect(string path, SqliteOpenMode mode) =>
+    private static SqliteConnection Connect(string path, SqliteOpenMode mode) =>
         Opened(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false });
 
     /// <summary>A finished run on a disk that cannot be written has no log to share: there the file alone is read, as it is.</summary>
-    internal static SqliteConnection ConnectReadOnly(string path)
+    private static SqliteConnection ConnectReadOnly(string path)
     {
         SqliteConnection? opened = null;
         try
@@ -165,7 +171,8 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
             if (!string.Equals(expected, Convert.ToString(found), StringComparison.OrdinalIgnoreCase))
             {
                 throw new StorageException(
-                    $"SQLite does not keep the journal {path} durable here: {pragma} is {found}, and {expected} was asked for; put the run folder on a local disk.");
+                    $"SQLite does not keep the journal {path} durable here: {pragma} is {found}, and {expected} was asked for; " +
+                    "put the run folder on a local disk.");
             }
         }
     }

@@ -7,11 +7,10 @@ namespace GrpoActors.Journal;
 internal static class StoredRecords
 {
     /// <param name="from">Position that the first record must have.</param>
-    /// <param name="fenceMax">The highest fence that the record of a position can have.</param>
     /// <param name="first">Asks again for the position of the oldest record kept: a writer may delete while this one reads.</param>
     /// <exception cref="JournalDamagedException">At the first record that fails.</exception>
     /// <exception cref="JournalCompactedException">Records that were about to be read are deleted.</exception>
-    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, Func<long, long> fenceMax, string place, Func<long> first)
+    public static IEnumerable<JournalEntry> Checked(IEnumerable<StoredRecord> records, long from, string place, Func<long> first)
     {
         long expected = from;
         long fence = 0;
@@ -27,7 +26,7 @@ internal static class StoredRecords
                 throw Damaged(expected, place, $"it is missing; the next one there is record {record.Position}");
             }
 
-            RunEvent read = Event(record, fence, fenceMax(expected), place);
+            RunEvent read = Event(record, fence, place);
             fence = record.Fence;
             expected++;
             yield return new JournalEntry(record.Position, record.Fence, read);
@@ -36,10 +35,10 @@ internal static class StoredRecords
 
     /// <summary>The event of one record, checked by itself.</summary>
     /// <param name="fenceMin">Fence of the record before it.</param>
-    /// <param name="fenceMax">The highest fence that can have been taken when it was written.</param>
     /// <exception cref="JournalDamagedException">The record fails.</exception>
-    public static RunEvent Event(StoredRecord record, long fenceMin, long fenceMax, string place)
+    public static RunEvent Event(StoredRecord record, long fenceMin, string place)
     {
+        long fenceMax = record.Position + 1; // its writer took one above the number of records that it found
         if (RecordChecksum.Of(record.Position, record.Fence, record.Payload) != record.Crc)
         {
             throw Damaged(record.Position, place, "its checksum does not match its bytes");
@@ -47,7 +46,7 @@ internal static class StoredRecords
 
         if (record.Fence < fenceMin || record.Fence > fenceMax)
         {
-            throw Damaged(record.Position, place, $"it was written under fence {record.Fence}, between records of fence {fenceMin} and the journal's {fenceMax}");
+            throw Damaged(record.Position, place, $"it was written under fence {record.Fence}, where only {fenceMin} to {fenceMax} are possible");
         }
 
         try

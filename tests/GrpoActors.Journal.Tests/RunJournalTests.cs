@@ -10,6 +10,8 @@ namespace GrpoActors.Journal.Tests;
 /// <summary>What a run's journal must hold to in every database: preparing, reading and setting aside. Its writer is tested with the actor.</summary>
 public abstract class RunJournalTests
 {
+    private const string AtNumber = "WHERE persistence_id = @run AND sequence_number = @number";
+
     protected static readonly Digest Identity = Digest.Of("plan");
 
     /// <summary>The same journal at each call within one test, as another process would open it.</summary>
@@ -86,7 +88,7 @@ public abstract class RunJournalTests
         {
             byte[] flipped = [.. whole];
             flipped[bit / 8] ^= (byte)(1 << (bit % 8));
-            JournalTables.Execute(connection, null, "UPDATE journal SET message = @message WHERE persistence_id = @run AND sequence_number = 2", ("message", flipped), ("run", name));
+            JournalTables.Execute(connection, null, $"UPDATE journal SET message = @message {AtNumber}", ("message", flipped), ("run", name), ("number", 2));
             Assert.Equal(1, Assert.Throws<JournalDamagedException>(() => reader.Read().Count()).Position);
         }
 
@@ -227,7 +229,8 @@ public abstract class RunJournalTests
         foreach (int sequenceNumber in (int[])[2, 3, 5]) // behind, at, beyond
         {
             var refused = Assert.ThrowsAny<DbException>(() => Run(
-                "INSERT INTO journal(created, deleted, persistence_id, sequence_number, message) VALUES (0, @no, @run, @number, @message)", ("no", false), ("run", Journal.Name), ("number", sequenceNumber), ("message", new byte[1])));
+                "INSERT INTO journal(created, deleted, persistence_id, sequence_number, message) VALUES (0, @no, @run, @number, @message)",
+                ("no", false), ("run", Journal.Name), ("number", sequenceNumber), ("message", new byte[1])));
             Assert.True(Journal.Tables.IsCollision(refused), refused.Message);
         }
     }
@@ -268,7 +271,8 @@ public abstract class RunJournalTests
         foreach (Action use in (Action[])[Journal.Prepare, () => Journal.OpenForReading()])
         {
             Assert.Equal(
-                $"The journal {Journal.Place} was begun in the layout of release 0.1, which this release does not read: finish the run with that release, or start over with --fresh.",
+                $"The journal {Journal.Place} was begun in the layout of release 0.1, which this release does not read: " +
+                "finish the run with that release, or start over with --fresh.",
                 Assert.Throws<StorageException>(use).Message);
         }
 
@@ -291,7 +295,8 @@ public abstract class RunJournalTests
 
     protected static RunEvent Started() => new RunEvent.RunStarted(Digest.Of("plan"), Digest.Of("weights"), "1");
 
-    protected static RunEvent Opened(long ordinal) => new RunEvent.GroupOpened(new GroupId(0, GroupStream.Primary, ordinal), ordinal, new PolicyVersion(0), 0, 0);
+    protected static RunEvent Opened(long ordinal) =>
+        new RunEvent.GroupOpened(new GroupId(0, GroupStream.Primary, ordinal), ordinal, new PolicyVersion(0), 0, 0);
 
     /// <summary>Appends by a writer of its own.</summary>
     protected void Write(int records)
@@ -318,12 +323,12 @@ public abstract class RunJournalTests
     private byte[] Message(long position)
     {
         using DbConnection connection = Journal.Tables.ConnectReadOnly();
-        return (byte[])JournalTables.Scalar(connection, null, "SELECT message FROM journal WHERE persistence_id = @run AND sequence_number = @number", ("run", Journal.Name), ("number", position + 1))!;
+        return (byte[])JournalTables.Scalar(connection, null, $"SELECT message FROM journal {AtNumber}", ("run", Journal.Name), ("number", position + 1))!;
     }
 
     private void Replace(long position, byte[] message) =>
-        Run("UPDATE journal SET message = @message WHERE persistence_id = @run AND sequence_number = @number", ("message", message), ("run", Journal.Name), ("number", position + 1));
+        Run($"UPDATE journal SET message = @message {AtNumber}", ("message", message), ("run", Journal.Name), ("number", position + 1));
 
     private void Remove(long position) =>
-        Run("DELETE FROM journal WHERE persistence_id = @run AND sequence_number = @number", ("run", Journal.Name), ("number", position + 1));
+        Run($"DELETE FROM journal {AtNumber}", ("run", Journal.Name), ("number", position + 1));
 }

@@ -82,7 +82,8 @@ public sealed class SqliteRunJournalTests : RunJournalTests, IDisposable
     {
         using var memory = new SqliteConnection("Data Source=:memory:");
         memory.Open();
-        Assert.Contains("journal_mode is memory", Assert.Throws<StorageException>(() => SqliteTables.RequireDurable(memory, Database)).Message, StringComparison.Ordinal);
+        var refused = Assert.Throws<StorageException>(() => SqliteTables.RequireDurable(memory, Database));
+        Assert.Contains("journal_mode is memory", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

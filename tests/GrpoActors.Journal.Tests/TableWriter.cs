@@ -18,7 +18,8 @@ public sealed class TableWriter : IDisposable
         connection = tables.Connect();
         try
         {
-            Position = Convert.ToInt64(JournalTables.Scalar(connection, null, "SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = @run", ("run", run)));
+            const string Last = "SELECT coalesce(max(sequence_number), 0) FROM journal WHERE persistence_id = @run";
+            Position = Convert.ToInt64(JournalTables.Scalar(connection, null, Last, ("run", run)));
         }
         catch (Exception e)
         {
@@ -46,7 +47,10 @@ public sealed class TableWriter : IDisposable
             {
                 JournalTables.Execute(
                     connection, transaction,
-                    "INSERT INTO journal(created, deleted, persistence_id, sequence_number, message, manifest, identifier, writer_uuid) VALUES (0, @no, @run, @number, @message, @manifest, @serializer, @writer)",
+                    """
+                    INSERT INTO journal(created, deleted, persistence_id, sequence_number, message, manifest, identifier, writer_uuid)
+                    VALUES (0, @no, @run, @number, @message, @manifest, @serializer, @writer)
+                    """,
                     ("no", false), ("run", run), ("number", Position + i + 1), ("message", RecordMessage.Of(Position + i, Fence, e)),
                     ("manifest", RecordMessage.Manifest), ("serializer", RecordMessage.SerializerId), ("writer", $"writer {Fence}"));
             }
@@ -64,9 +68,12 @@ public sealed class TableWriter : IDisposable
     public void DeleteBefore(long position)
     {
         using DbTransaction transaction = tables.Begin(connection);
-        JournalTables.Execute(connection, transaction, "UPDATE journal SET deleted = @yes WHERE persistence_id = @run AND sequence_number <= @position", ("yes", true), ("run", run), ("position", position));
-        JournalTables.Execute(connection, transaction, "DELETE FROM journal WHERE persistence_id = @run AND sequence_number < @position", ("run", run), ("position", position));
+        Execute("UPDATE journal SET deleted = @yes WHERE persistence_id = @run AND sequence_number <= @position", ("yes", true));
+        Execute("DELETE FROM journal WHERE persistence_id = @run AND sequence_number < @position");
         transaction.Commit();
+
+        void Execute(string sql, params (string, object)[] more) =>
+            JournalTables.Execute(connection, transaction, sql, [("run", run), ("position", position), .. more]);
     }
 
     public void Dispose() => connection.Dispose();

@@ -91,7 +91,7 @@ internal sealed class JournalActor : ReceivePersistentActor
         }
 
         StoredRecord record = stored.At(at);
-        RunEvent e = StoredRecords.Event(record, lastFence, at + 1, journal.Place);
+        RunEvent e = StoredRecords.Event(record, lastFence, journal.Place);
         RunState before = folded ?? RunState.Begin(plan);
         RunState after = Folded(before, e, at);
         (folded, lastFence, position) = (after, record.Fence, at + 1);
@@ -160,7 +160,8 @@ internal sealed class JournalActor : ReceivePersistentActor
     {
         if (delete.Position < 0 || delete.Position >= position)
         {
-            throw new InvalidOperationException($"The records before {delete.Position} are to be deleted from the journal {journal.Place}, which is at {position}.");
+            throw new InvalidOperationException(
+                $"The records before {delete.Position} are to be deleted from the journal {journal.Place}, which is at {position}.");
         }
 
         if (delete.Position == 0)
@@ -173,7 +174,8 @@ internal sealed class JournalActor : ReceivePersistentActor
     }
 
     private void Fail(Exception cause) => Context.Parent.Tell(journal.IsCollision(cause)
-        ? new JournalFailed($"Another process has appended to the journal {journal.Place} at position {position}: this one stops and has changed nothing.", Stale: true)
+        ? new JournalFailed(
+            $"Another process has appended to the journal {journal.Place} at position {position}: this one stops and has changed nothing.", Stale: true)
         : new JournalFailed(journal.Unwritten(cause), Stale: false));
 
     private JournalDamagedException Damaged(long at, string what, Exception? cause = null) => new(

@@ -29,9 +29,11 @@ internal static class JournalFailure
     /// <summary>From the outermost to the innermost. Of an append that failed and whose roll-back then failed too, the append's.</summary>
     private static IEnumerable<Exception> Causes(Exception failure)
     {
-        for (Exception? cause = failure; cause is not null; cause = cause is AggregateException { InnerExceptions: [.., var original] } ? original : cause.InnerException)
+        Exception? cause = failure;
+        while (cause is not null)
         {
             yield return cause;
+            cause = cause is AggregateException { InnerExceptions: [.., var original] } ? original : cause.InnerException;
         }
     }
 }

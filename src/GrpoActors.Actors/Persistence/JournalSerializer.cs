@@ -19,7 +19,8 @@ internal sealed class JournalSerializer(ExtendedActorSystem system) : Serializer
     {
         if (manifest != RecordMessage.Manifest)
         {
-            throw new JournalFormatException($"The journal holds a message of kind '{manifest}', and this program reads '{RecordMessage.Manifest}': use the program that wrote it, or a newer one.");
+            throw new JournalFormatException(
+                $"The journal holds a message of kind '{manifest}', and this program reads '{RecordMessage.Manifest}': use the program that wrote it, or a newer one.");
         }
 
         RecordMessage.RequireHead(bytes);

@@ -6,7 +6,8 @@ using LinqToDB.DataProvider;
 
 namespace GrpoActors.Actors.Persistence;
 
-/// <summary>Gives Akka.Persistence.Sql the connections of a run's journal, each of which asserts when it opens that what it commits is durable. What does not depend on the place stands in <c>persistence.conf</c>.</summary>
+/// <summary>Gives Akka.Persistence.Sql the connections of a run's journal, each of which asserts when it opens that what it commits is durable.</summary>
+/// <remarks>What does not depend on the place stands in <c>persistence.conf</c>.</remarks>
 internal static class JournalSetup
 {
     private const string Plugin = "akka.persistence.journal.sql";

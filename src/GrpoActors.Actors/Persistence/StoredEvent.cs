@@ -4,7 +4,7 @@ using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Actors.Persistence;
 
-/// <summary>An event as Akka.Persistence stores it: fence, checksum and record are in its bytes, its position is the sequence number beside them, less one.</summary>
+/// <summary>An event as Akka.Persistence stores it: fence, checksum and record are in its bytes; its position is the sequence number less one.</summary>
 /// <param name="Message">As <see cref="RecordMessage"/> lays it out.</param>
 internal sealed record StoredEvent(byte[] Message)
 {

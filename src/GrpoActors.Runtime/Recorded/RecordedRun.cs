@@ -14,14 +14,14 @@ namespace GrpoActors.Runtime.Recorded;
 /// <summary>A run folder as it lies on disk, finished or under way. Reading it disturbs nobody.</summary>
 public sealed class RecordedRun
 {
-    private readonly IJournalProvider journal;
+    private readonly RunJournal journal;
 
     private RecordedRun(string folder, RunPlan plan, string? journalSetting)
     {
         Folder = folder;
         Plan = plan;
         Identity = PlanIdentity.IdentityDigest(plan.Identity);
-        journal = JournalPlace.Of(journalSetting ?? plan.Operation.Journal, folder, Identity);
+        journal = RunJournal.Of(journalSetting ?? plan.Operation.Journal, folder, Identity);
         Checkpoints = new CheckpointStore(PhysicalDisk.Instance, Path.Combine(folder, "checkpoints"));
     }
 

@@ -99,7 +99,8 @@ internal sealed class Recovery
     {
         if (entry.Fence > fence)
         {
-            throw JournalHead.TakenOver(place, entry.Fence, fence);
+            throw new StaleWriterException(
+                $"Another process has gone on with the journal {place} (fence {entry.Fence}, ours is {fence}): this one stops and has changed nothing.");
         }
     }
 

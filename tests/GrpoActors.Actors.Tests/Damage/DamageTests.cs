@@ -154,7 +154,7 @@ public sealed class DamageTests(ITestOutputHelper output) : IDisposable
             Fold(reader);
         }
 
-        bool beginning = read.Length <= written.Length && read.Zip(written).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+        bool beginning = read.Length <= written.Length && read.Index().All(at => at.Item.AsSpan().SequenceEqual(written[at.Index]));
         return beginning && (!exactly || read.Length == written.Length) ? read.Length : throw new InvalidOperationException($"{read.Length} records were read that are no beginning of the {written.Length} written");
     }
 

@@ -104,7 +104,8 @@ public abstract class JournalActorTests : TestKit
     {
         (JournalNode Node, TestProbe Probe) node = Start();
         RunState run = Appends(node, Recovered(node).Run, Started());
-        Run($"INSERT INTO journal(created, deleted, persistence_id, sequence_number, message) VALUES (0, TRUE, '{Name}', 4, {EmptyBytes})"); // only a mark of deletion may stand anywhere
+        string mark = $"(0, TRUE, '{Name}', 4, {EmptyBytes})"; // only a mark of deletion may stand anywhere
+        Run($"INSERT INTO journal(created, deleted, persistence_id, sequence_number, message) VALUES {mark}");
 
         node.Node.Tell(new Append(run.Position, [Checkpoint(1), Checkpoint(2), Checkpoint(3)]));
         Assert.True(node.Probe.ExpectMsg<JournalFailed>(Patience).Stale);
@@ -143,7 +144,9 @@ public abstract class JournalActorTests : TestKit
             node.Node.Tell(new Append(run.Position + (2 * i), [Checkpoint(2 * i), Checkpoint((2 * i) + 1)]));
         }
 
-        Assert.Equal(Enumerable.Range(1, 20).Select(i => run.Position + (2 * i)), Enumerable.Range(0, 20).Select(_ => node.Probe.ExpectMsg<Appended>(Patience).Position));
+        Assert.Equal(
+            Enumerable.Range(1, 20).Select(i => run.Position + (2 * i)),
+            Enumerable.Range(0, 20).Select(_ => node.Probe.ExpectMsg<Appended>(Patience).Position));
         Assert.Equal(41, Read().Count);
     }
 
@@ -151,7 +154,11 @@ public abstract class JournalActorTests : TestKit
     public void Records_of_megabytes_are_appended_together_and_read_back()
     {
         (JournalNode Node, TestProbe Probe) node = Start();
-        RunEvent[] large = [new RunEvent.RunStarted(Identity, Digest.Of("weights"), new string('x', 3_000_000)), .. Enumerable.Range(0, 130).Select(i => Checkpoint(i) with { Folder = new string('y', 20_000) })];
+        RunEvent[] large =
+        [
+            new RunEvent.RunStarted(Identity, Digest.Of("weights"), new string('x', 3_000_000)),
+            .. Enumerable.Range(0, 130).Select(i => Checkpoint(i) with { Folder = new string('y', 20_000) }),
+        ];
         RunState run = Appends(node, Recovered(node).Run, large);
         node.Node.Dispose();
         Assert.Equal(Bytes(run), Bytes(Recovered(Start()).Run));
@@ -244,7 +251,8 @@ public abstract class JournalActorTests : TestKit
             node.Node.Dispose();
         }
 
-        Run($"UPDATE journal SET writer_uuid = (SELECT writer_uuid FROM journal WHERE persistence_id = '{Name}' AND sequence_number = 1) WHERE persistence_id = '{Name}' AND sequence_number = 3");
+        string first = $"SELECT writer_uuid FROM journal WHERE persistence_id = '{Name}' AND sequence_number = 1";
+        Run($"UPDATE journal SET writer_uuid = ({first}) WHERE persistence_id = '{Name}' AND sequence_number = 3");
         Assert.Contains("two writers are mixed", Damage(Start()).Message, StringComparison.Ordinal);
     }
 
@@ -334,7 +342,8 @@ public abstract class JournalActorTests : TestKit
     public void The_tables_are_those_that_the_library_makes()
     {
         TestProbe probe = CreateTestProbe();
-        using (new JournalNode(RunJournal.Of(OtherPlace, RunFolder, Identity), Plan, probe, settings: $"akka.persistence.journal.sql {{ auto-initialize = on, provider-name = \"{Journal.Tables.Provider}\" }}"))
+        string settings = $"akka.persistence.journal.sql {{ auto-initialize = on, provider-name = \"{Journal.Tables.Provider}\" }}";
+        using (new JournalNode(RunJournal.Of(OtherPlace, RunFolder, Identity), Plan, probe, settings: settings))
         {
             probe.ExpectMsg<JournalRecovered>(Patience); // its journal has made the tables
         }
@@ -347,7 +356,8 @@ public abstract class JournalActorTests : TestKit
 
     protected static RunEvent Started() => new RunEvent.RunStarted(Identity, Digest.Of("start"), "1");
 
-    protected static RunEvent.CheckpointWritten Checkpoint(int i) => new(0, $"folder {i}", Digest.Of("manifest"), Digest.Of("weights"), Digest.Of("optimizer"), i);
+    protected static RunEvent.CheckpointWritten Checkpoint(int i) =>
+        new(0, $"folder {i}", Digest.Of("manifest"), Digest.Of("weights"), Digest.Of("optimizer"), i);
 
     /// <summary>A second place, where nobody has made tables.</summary>
     protected abstract string? OtherPlace { get; }
@@ -399,7 +409,7 @@ public abstract class JournalActorTests : TestKit
         return after;
     }
 
-    /// <summary>Appends until the second compaction record, which retires all before the first, and deletes that: records 4 to 6 stay, 4 the first compaction record.</summary>
+    /// <summary>Appends until the second compaction record, which retires all before the first, and deletes that: records 4 to 6 stay.</summary>
     private static RunState Compact((JournalNode Node, TestProbe Probe) node, RunState run)
     {
         RunEvent[] start = run.Started ? [] : [Started()];

@@ -24,7 +24,8 @@ internal sealed class JournalNode : IDisposable
 
     /// <summary>Of an actor system on one machine.</summary>
     public static ActorSystemSetup Setup(RunJournal journal, string settings = "") =>
-        BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }\n" + settings)
+        BootstrapSetup.Create().WithConfig(ConfigurationFactory
+            .ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }\n" + settings)
             .WithFallback(ActorsHocon.Reference)
             .WithFallback(SqlPersistence.DefaultConfiguration))
         .And(JournalSetup.Of(journal));

@@ -42,7 +42,11 @@ public sealed class PostgresJournalActorTests(PostgresServer server) : JournalAc
     public void The_connection_that_appends_waits_for_the_disk_though_its_user_is_set_not_to()
     {
         string user = $"hasty_{Guid.NewGuid():N}";
-        Execute(server.ConnectionString, $"CREATE ROLE {user} SUPERUSER LOGIN; ALTER ROLE {user} SET synchronous_commit = off; ALTER ROLE {user} SET idle_in_transaction_session_timeout = 0");
+        Execute(server.ConnectionString, $"""
+            CREATE ROLE {user} SUPERUSER LOGIN;
+            ALTER ROLE {user} SET synchronous_commit = off;
+            ALTER ROLE {user} SET idle_in_transaction_session_timeout = 0;
+            """);
         var hasty = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Username = user };
         (JournalNode Node, TestProbe Probe) node = Start(RunJournal.Of(hasty.ConnectionString, RunFolder, Identity));
         RunState run = Recovered(node).Run;
@@ -50,7 +54,8 @@ public sealed class PostgresJournalActorTests(PostgresServer server) : JournalAc
             CREATE TABLE seen_{{user}}(setting text, value text);
             CREATE FUNCTION look_{{user}}() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                INSERT INTO seen_{{user}} SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_commit', 'fsync', 'idle_in_transaction_session_timeout') ORDER BY name;
+                INSERT INTO seen_{{user}} SELECT name, setting FROM pg_settings
+                    WHERE name IN ('synchronous_commit', 'fsync', 'idle_in_transaction_session_timeout') ORDER BY name;
                 RETURN NEW;
             END $$;
             CREATE TRIGGER look_{{user}} AFTER INSERT ON journal FOR EACH ROW WHEN (NEW.persistence_id = '{{Name}}') EXECUTE FUNCTION look_{{user}}();
@@ -123,7 +128,10 @@ public sealed class PostgresJournalActorTests(PostgresServer server) : JournalAc
             SELECT table_name, column_name, data_type, coalesce(character_maximum_length, 0), is_nullable, is_identity FROM information_schema.columns
             WHERE table_schema = current_schema() AND table_name IN ('journal', 'tags') ORDER BY 1, 2
             """),
-        .. Lines(place!, "SELECT replace(indexdef, current_schema() || '.', '') FROM pg_indexes WHERE schemaname = current_schema() AND tablename IN ('journal', 'tags') ORDER BY 1"),
+        .. Lines(place!, """
+            SELECT replace(indexdef, current_schema() || '.', '') FROM pg_indexes
+            WHERE schemaname = current_schema() AND tablename IN ('journal', 'tags') ORDER BY 1
+            """),
     ];
 
     private void BreakAndGoOn(Fault fault, bool kept)

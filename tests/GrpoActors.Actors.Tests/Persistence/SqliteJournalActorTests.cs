@@ -80,8 +80,14 @@ public sealed class SqliteJournalActorTests : JournalActorTests
         using SqliteConnection connection = Open(place ?? Database, SqliteOpenMode.ReadWrite);
         return
         [
-            .. Lines(connection, "SELECT m.name, c.name, upper(c.type), c.\"notnull\", c.pk FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.name IN ('journal', 'tags') ORDER BY 1, 2"),
-            .. Lines(connection, "SELECT m.name, i.name, i.\"unique\", c.name FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c WHERE m.name IN ('journal', 'tags') ORDER BY 1, 2, 4"),
+            .. Lines(connection, """
+                SELECT m.name, c.name, upper(c.type), c."notnull", c.pk FROM sqlite_master m, pragma_table_info(m.name) c
+                WHERE m.name IN ('journal', 'tags') ORDER BY 1, 2
+                """),
+            .. Lines(connection, """
+                SELECT m.name, i.name, i."unique", c.name FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) c
+                WHERE m.name IN ('journal', 'tags') ORDER BY 1, 2, 4
+                """),
         ];
     }
 

@@ -1,4 +1,9 @@
 using System.Diagnostics;
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Persistence.Sql;
+using GrpoActors.Actors;
+using GrpoActors.Actors.Persistence;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -11,15 +16,22 @@ namespace GrpoActors.Benchmarks.ClusterScaling;
 /// <summary>The product's stages and journal. What each batch of commands takes here, by the clock, is what the simulated coordinator is busy for.</summary>
 internal sealed class MeasuredCoordinator : IAsyncDisposable
 {
-    /// <summary>As in the embedded host: commands that wait together share one append.</summary>
+    /// <summary>Commands that wait together share one append.</summary>
     public const int CommandsPerAppendMax = 256;
 
-    private readonly IJournal _journal;
+    private static readonly TimeSpan AnswerMax = TimeSpan.FromMinutes(1);
+
+    private readonly ActorSystem _system;
+    private readonly IActorRef _journal;
     private Pipeline _pipeline;
 
-    public MeasuredCoordinator(RunPlan plan, IJournalProvider journals)
+    public MeasuredCoordinator(RunPlan plan, RunJournal journal)
     {
-        _journal = journals.OpenForWriting();
+        journal.Prepare();
+        _system = ActorSystem.Create("scaling", BootstrapSetup.Create()
+            .WithConfig(ActorsHocon.Reference.WithFallback(SqlPersistence.DefaultConfiguration))
+            .And(JournalSetup.Of(journal)));
+        _journal = _system.ActorOf(JournalActor.Props(journal, plan.Identity, _ => { }));
         _pipeline = Pipeline.Over(RunState.Begin(plan.Identity), Digest.Of("identity"), plan.Operation);
     }
 
@@ -66,7 +78,7 @@ internal sealed class MeasuredCoordinator : IAsyncDisposable
         if (events.Length > 0)
         {
             long started = Stopwatch.GetTimestamp();
-            _journal.AppendAsync(_journal.Position, [.. events.Select(e => e.Event)], CancellationToken.None).GetAwaiter().GetResult();
+            _journal.Ask<Appended>(new Append(events[0].Before.Position, [.. events.Select(e => e.Event)]), AnswerMax).GetAwaiter().GetResult();
             spent = spent with { Appending = Stopwatch.GetElapsedTime(started), Appends = 1, Events = events.Length };
         }
 
@@ -74,7 +86,7 @@ internal sealed class MeasuredCoordinator : IAsyncDisposable
         return (spent.Total, events, [.. steps.SelectMany(step => step.Effects)]);
     }
 
-    public ValueTask DisposeAsync() => _journal.DisposeAsync();
+    public async ValueTask DisposeAsync() => await _system.Terminate();
 }
 
 /// <summary>Where the coordinator's time goes.</summary>

@@ -41,7 +41,7 @@ internal sealed class SimulatedCluster(ClusterLoad load, int generators, int sco
         string folder = Directory.CreateTempSubdirectory("grpo-scaling-").FullName;
         try
         {
-            await using var coordinator = new MeasuredCoordinator(load.Plan(order), new SqliteJournalProvider(Path.Combine(folder, "journal.db")));
+            await using var coordinator = new MeasuredCoordinator(load.Plan(order), RunJournal.Of(null, folder, Digest.Of("plan")));
             return new SimulatedCluster(load, generators, scorers).ToTheEnd(coordinator);
         }
         finally
