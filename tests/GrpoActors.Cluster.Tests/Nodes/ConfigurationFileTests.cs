@@ -9,7 +9,7 @@ using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Nodes;
 
-/// <summary>The files in <c>hocon/</c>, as the program carries them.</summary>
+/// <summary>The files in <c>hocon/</c>, that come with the program.</summary>
 public sealed partial class ConfigurationFileTests
 {
     private static readonly string[] OfUsers = ["single-node.conf", "cluster.conf"];
@@ -118,7 +118,7 @@ public sealed partial class ConfigurationFileTests
 
     private static string Text(string file)
     {
-        using Stream stream = typeof(Program).Assembly.GetManifestResourceStream(file) ?? throw new FileNotFoundException($"The program carries no {file}.");
+        using Stream stream = typeof(ConfigurationFileTests).Assembly.GetManifestResourceStream(file) ?? throw new FileNotFoundException($"There is no {file}.");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }
