@@ -120,7 +120,7 @@ public sealed class LocalRunTests : IDisposable
             },
         };
         var overtaken = await Assert.ThrowsAsync<StaleWriterException>(() => tiny.Train());
-        Assert.StartsWith("Another process has opened the journal", overtaken.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Another process has gone on with the journal", overtaken.Message, StringComparison.Ordinal);
         Assert.Equal(4, last);
     }
 
