@@ -1,8 +1,8 @@
-using GrpoActors.Journal.Tests;
 using System.CommandLine;
 using System.Text.Json;
 using GrpoActors.Cli.Commands;
 using GrpoActors.Hub.Tests;
+using GrpoActors.Journal.Tests;
 using Xunit;
 
 namespace GrpoActors.Cli.Tests;

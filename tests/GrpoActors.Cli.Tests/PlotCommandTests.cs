@@ -1,7 +1,7 @@
-using GrpoActors.Journal.Tests;
 using System.Globalization;
 using System.Xml.Linq;
 using GrpoActors.Cli.Commands;
+using GrpoActors.Journal.Tests;
 using Xunit;
 
 namespace GrpoActors.Cli.Tests;

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using GrpoActors.Journal.Tests;
-using GrpoActors.Runtime.Recorded;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
+using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Recorded;
 using Xunit;
 
 namespace GrpoActors.EndToEnd;

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using GrpoActors.Runtime.Recorded;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Journal.Records;
+using GrpoActors.Runtime.Recorded;
 using Microsoft.Data.Sqlite;
 using Xunit;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
@@ -7,7 +8,6 @@ using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Data.Sqlite;
-using GrpoActors.Actors.Tests.Runs;
 using Xunit;
 using Xunit.Abstractions;
 

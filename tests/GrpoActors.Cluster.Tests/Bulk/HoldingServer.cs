@@ -1,6 +1,6 @@
-using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Sockets;
+using GrpoActors.Actors.Protocol;
 
 namespace GrpoActors.Cluster.Tests.Bulk;
 

@@ -1,9 +1,9 @@
-using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Tests.Security;

@@ -1,5 +1,5 @@
-using GrpoActors.Journal.Tests;
 using GrpoActors.Core.Runs;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Reports;

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Net;
 using Akka.Configuration;
+using GrpoActors.Actors;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Cluster.Tests.Security;
-using GrpoActors.Actors;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using YamlDotNet.RepresentationModel;

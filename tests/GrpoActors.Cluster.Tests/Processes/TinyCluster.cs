@@ -1,4 +1,3 @@
-using GrpoActors.Journal.Tests;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -7,6 +6,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using GrpoActors.Actors;
 using GrpoActors.Core.Runs;
+using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.RunFolders;
 using GrpoActors.Runtime.Tests.Audit;

@@ -1,4 +1,3 @@
-using GrpoActors.Actors.Protocol;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -7,6 +6,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Akka.Actor;
 using Akka.Configuration;
+using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using Microsoft.Extensions.Logging.Abstractions;
