@@ -30,7 +30,7 @@ internal sealed class MemoryJournal(RunIdentity plan)
         }
     }
 
-    public ActorBase Actor() => new Writer(this);
+    public Props Props => Props.Create(() => new Writer(this));
 
     private sealed class Writer : ReceiveActor
     {

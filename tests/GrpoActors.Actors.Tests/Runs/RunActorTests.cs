@@ -48,7 +48,7 @@ public sealed class RunActorTests : ActorSpec
             OpenJournal = (_, _) =>
             {
                 begun.Ref.Tell(new Begun());
-                return Props.CreateBy(new ActorMaker(journal.Actor));
+                return journal.Props;
             },
             Contents = new HeldContents(),
             Status = status,
@@ -199,16 +199,16 @@ public sealed class RunActorTests : ActorSpec
     [Fact]
     public void An_append_that_is_under_way_is_waited_for_before_the_run_stops()
     {
-        var answered = new TaskCompletionSource<IActorRef>();
+        using var answered = new ManualResetEventSlim();
         Append? held = null;
         journal.Answer = append =>
         {
             held = append;
-            answered.TrySetResult(null!);
+            answered.Set();
             return null;
         };
         IActorRef run = Watch(Run());
-        Assert.True(answered.Task.Wait(Patience));
+        Assert.True(answered.Wait(Patience));
         run.Tell(RunActor.Stop.Instance);
         ExpectNoMsg(TimeSpan.FromMilliseconds(100));
         run.Tell(new Appended(held!.ExpectedPosition + held.Events.Length));
@@ -222,11 +222,12 @@ public sealed class RunActorTests : ActorSpec
         using var gate = new ManualResetEventSlim();
         var time = new SteppedTime();
         services = services with { Time = time };
-        var appending = new TaskCompletionSource();
+        using var appending = new ManualResetEventSlim();
         journal.Answer = append =>
         {
-            if (appending.TrySetResult())
+            if (!appending.IsSet)
             {
+                appending.Set();
                 gate.Wait();
             }
 
@@ -234,7 +235,7 @@ public sealed class RunActorTests : ActorSpec
         };
         Run();
         begun.ExpectMsg<Begun>();
-        Assert.True(appending.Task.Wait(Patience));
+        Assert.True(appending.Wait(Patience));
         AwaitAssert(() =>
         {
             time.Pass(TimeSpan.FromSeconds(10));
@@ -253,15 +254,15 @@ public sealed class RunActorTests : ActorSpec
         using var gate = new ManualResetEventSlim();
         var time = new SteppedTime();
         services = services with { Time = time };
-        var appending = new TaskCompletionSource();
+        using var appending = new ManualResetEventSlim();
         journal.Answer = append =>
         {
-            appending.TrySetResult();
+            appending.Set();
             gate.Wait();
             return null;
         };
         IActorRef run = Run();
-        Assert.True(appending.Task.Wait(Patience));
+        Assert.True(appending.Wait(Patience));
         AwaitAssert(() =>
         {
             time.Pass(TimeSpan.FromMinutes(1));
