@@ -16,6 +16,7 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     LoadingCommand.Build(),
     TokenizeCommand.Build(),
     ClusterScalingCommand.Build(),
+    CoordinatorCommand.Build(),
     MemoryCommand.Build(),
     PrefixCommand.Build(),
     RecipeCommand.Build(),

@@ -73,7 +73,9 @@ internal static class NodeCommand
         var pace = new RecentPace();
         await using ClusterNode node = await ClusterNode.OpenAsync(options, settings, Report, logs);
         log.LogInformation("{Roles} at {Http}", string.Join(", ", options.Roles), node.Http);
-        switch (await node.RunAsync(stop))
+        RunOutcome? outcome = await node.RunAsync(stop);
+        settings.CrashPoints.WriteCounts(Console.Error);
+        switch (outcome)
         {
             case RunOutcome.Complete { Result: { } result }:
                 foreach (string line in json ? [ResultText.Json(result)] : ResultText.Lines(result))

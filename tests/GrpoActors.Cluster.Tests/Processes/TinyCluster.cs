@@ -7,6 +7,7 @@ using System.Text.Json;
 using GrpoActors.Actors;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal.Tests;
+using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.RunFolders;
 using GrpoActors.Runtime.Tests.Audit;
@@ -49,6 +50,15 @@ internal sealed class TinyCluster : IDisposable
     }
 
     public IReadOnlyList<Keeper> Nodes => keepers;
+
+    /// <summary>False: nodes have the shipped configuration alone.</summary>
+    public bool IsHurried { get; init; } = true;
+
+    /// <summary>By a node's name, for each of its processes: the value of <see cref="CrashPoints.Variable"/>; null: none.</summary>
+    public Func<string, string?> CrashAt { get; init; } = static _ => null;
+
+    /// <summary>So long a killed node is away.</summary>
+    public TimeSpan Away { get; init; }
 
     /// <summary>Steps that a coordinator has said are committed.</summary>
     public int Steps => Volatile.Read(ref steps);
@@ -94,10 +104,10 @@ internal sealed class TinyCluster : IDisposable
         string[] arguments =
         [
             "node", folder.File(TinyRunFiles.RunFile), "--name", name, "--roles", roles, "--port", port.ToString(CultureInfo.InvariantCulture), "--http-port", (port == ports[0] ? HttpPort : 0).ToString(CultureInfo.InvariantCulture), "--json",
-            "--host", Address(network), "--config", folder.File(TinyRunFiles.Hurried), .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
+            "--host", Address(network), .. IsHurried ? new[] { "--config", folder.File(TinyRunFiles.Hurried) } : [], .. ports.SelectMany((seed, i) => new[] { "--seed", $"{Address(i)}:{seed}" }),
             "--set", $"run_dir={RunFolder}", .. settings.SelectMany(setting => new[] { "--set", setting }), .. further,
         ];
-        return new Keeper(name, networks?.Inside(network) ?? [], arguments, secret, said);
+        return new Keeper(name, networks?.Inside(network) ?? [], arguments, secret, said, () => CrashAt(name), Away);
     }
 
     /// <summary>Completes when the next step is committed, however long that takes.</summary>
@@ -122,6 +132,14 @@ internal sealed class TinyCluster : IDisposable
         string output = await keepers[0].Ended.WaitAsync(patience ?? Patience);
         JsonElement result = JsonDocument.Parse(output.Trim().Split('\n')[^1]).RootElement;
         return $"{result.GetProperty("weightsSha256")} {result.GetProperty("optimizerSha256")} {result.GetProperty("ledgerSha256")}";
+    }
+
+    /// <summary>The same hashes as the journal has them.</summary>
+    public string Recorded()
+    {
+        FoldedEvent[] events = [.. RecordedRun.Open(RunFolder).Events()];
+        RunEvent.CheckpointWritten last = events.Select(e => e.Event).OfType<RunEvent.CheckpointWritten>().Last();
+        return $"{last.WeightsSha256} {last.OptimizerSha256} {events[^1].After.Chain}";
     }
 
     /// <summary>What the journal alone says is wrong.</summary>
@@ -178,14 +196,19 @@ internal sealed class TinyCluster : IDisposable
         private readonly string[] command;
         private readonly string secret;
         private readonly Action<string> said;
+        private readonly Func<string?> crashAt;
+        private readonly TimeSpan away;
         private readonly Lock gate = new();
         private Process process;
         private bool over;
 
         /// <param name="inside">What the program is started through, if anything; it must become the program.</param>
         /// <param name="said">Told each line of the log.</param>
-        public Keeper(string name, string[] inside, string[] arguments, string secret, Action<string> said)
+        /// <param name="crashAt">Asked for each process.</param>
+        /// <param name="away">Between the death of a process and the start of its successor.</param>
+        public Keeper(string name, string[] inside, string[] arguments, string secret, Action<string> said, Func<string?> crashAt, TimeSpan away)
         {
+            (this.crashAt, this.away) = (crashAt, away);
             Name = name;
             this.secret = secret;
             command = [.. inside, "dotnet", Path.Combine(AppContext.BaseDirectory, "grpo.dll"), .. arguments];
@@ -256,6 +279,7 @@ internal sealed class TinyCluster : IDisposable
         {
             var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
             start.Environment["GRPO_CLUSTER_SECRET"] = secret;
+            start.Environment[CrashPoints.Variable] = crashAt();
             foreach (string argument in command[1..])
             {
                 start.ArgumentList.Add(argument);
@@ -296,6 +320,11 @@ internal sealed class TinyCluster : IDisposable
         {
             string output = await watched.StandardOutput.ReadToEndAsync();
             await watched.WaitForExitAsync();
+            if (watched.ExitCode == Killed)
+            {
+                await Task.Delay(away);
+            }
+
             lock (gate)
             {
                 if (!over && watched.ExitCode == Killed)
