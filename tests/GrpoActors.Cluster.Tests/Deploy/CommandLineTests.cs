@@ -28,7 +28,7 @@ public sealed partial class CommandLineTests
             commands.Add($"k8s {workload.Say("metadata/name")}", [.. workload.Items("spec/template/spec/containers").Single().Items("args").Select(argument => argument.ToString().Replace("$(POD_NAME)", "pod", StringComparison.Ordinal).Replace("$(POD_IP)", "10.0.0.1", StringComparison.Ordinal))]);
         }
 
-        string unit = DeployFiles.Text("deploy/systemd/grpo-cluster@.service").Split('\n').Single(line => line.StartsWith("ExecStart=", StringComparison.Ordinal)).Replace("%i", "c1", StringComparison.Ordinal);
+        string unit = DeployFiles.Text("deploy/systemd/grpo-node@.service").Split('\n').Single(line => line.StartsWith("ExecStart=", StringComparison.Ordinal)).Replace("%i", "c1", StringComparison.Ordinal);
         foreach (string line in new[] { "cluster.env.example", "node.env.example" }.SelectMany(file => DeployFiles.Text($"deploy/systemd/{file}").Split('\n')).Where(line => line.Contains('=', StringComparison.Ordinal) && !line.StartsWith('#')))
         {
             string[] set = line.Split('=', 2);

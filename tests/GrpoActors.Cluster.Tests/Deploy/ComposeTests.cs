@@ -8,7 +8,7 @@ public sealed partial class ComposeTests
 {
     private static readonly YamlMappingNode File = DeployFiles.Documents("deploy/compose.yaml").Single();
 
-    private static readonly (string Key, YamlNode Value)[] Nodes = [.. File.Entries("services").Where(service => service.Value.At("image")?.ToString() == "grpo-cluster")];
+    private static readonly (string Key, YamlNode Value)[] Nodes = [.. File.Entries("services").Where(service => service.Value.At("image")?.ToString() == "grpo")];
 
     [Fact]
     public void Every_role_has_a_service()

@@ -7,7 +7,7 @@ namespace GrpoActors.Cluster.Tests.Deploy;
 
 public sealed partial class SystemdTests
 {
-    private const string Unit = "deploy/systemd/grpo-cluster@.service";
+    private const string Unit = "deploy/systemd/grpo-node@.service";
 
     private static readonly string[] Lines = DeployFiles.Text(Unit).Split('\n');
 
