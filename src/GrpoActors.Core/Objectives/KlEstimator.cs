@@ -4,13 +4,13 @@ namespace GrpoActors.Core.Objectives;
 public static class KlEstimator
 {
     /// <summary>The estimate and its derivative with respect to <paramref name="logProb"/>.</summary>
-    /// <param name="held">The log-prob under the stop-gradient of a straight-through form; the same number as <paramref name="logProb"/> in training.</param>
-    public static (double Value, double Derivative) Of(KlPart part, double logProb, double held, double reference)
+    /// <param name="detached">The log-prob under the stop-gradient of a straight-through form; the same number as <paramref name="logProb"/> in training.</param>
+    public static (double Value, double Derivative) Of(KlPart part, double logProb, double detached, double reference)
     {
         if (!part.StraightThrough)
             return Plain(part, logProb - reference);
-        double d = logProb - reference, heldD = held - reference;
-        return (Plain(part, heldD).Value + 0.5 * d * d - 0.5 * heldD * heldD, d);
+        double d = logProb - reference, detachedD = detached - reference;
+        return (Plain(part, detachedD).Value + 0.5 * d * d - 0.5 * detachedD * detachedD, d);
     }
 
     private static (double Value, double Derivative) Plain(KlPart part, double d)

@@ -44,7 +44,7 @@ public readonly ref struct ObjectiveBatch<T> where T : System.Numerics.IFloating
 
     /// <summary>Shape [N]: the log-probs that stand under every stop-gradient. Empty: <see cref="LogProbs"/>. Given apart, the loss is a plain function of
     /// <see cref="LogProbs"/> whose derivative is the gradient, which is how the tests differentiate it.</summary>
-    public ReadOnlySpan<T> HeldLogProbs { get; init; }
+    public ReadOnlySpan<T> DetachedLogProbs { get; init; }
 
     internal int Rows => RowStarts.Length - 1;
 
@@ -68,7 +68,7 @@ public readonly ref struct ObjectiveBatch<T> where T : System.Numerics.IFloating
         Length("reference log-probs", Reference.Length, n, !survey && plan.Kl.Coefficient != 0);
         Length("entropies", Entropies.Length, n, current && (plan.Entropy.TopQuantile < 1 || !survey && plan.Entropy.Coefficient != 0));
         Length("mask entries", Mask.Length, n, required: false);
-        Length("held log-probs", HeldLogProbs.Length, n, required: false);
+        Length("detached log-probs", DetachedLogProbs.Length, n, required: false);
         if (!RowKeys.IsEmpty && RowKeys.Length != Rows)
             throw new ArgumentException($"{RowKeys.Length} row keys came with {Rows} rows.");
         if (Advantages.Length != (PerToken ? n : Rows))

@@ -19,7 +19,7 @@ internal sealed class RowBuffer(ObjectivePlan plan)
     public double[] LogProb => columns[0];
 
     /// <summary>Log-probs under the stop-gradients.</summary>
-    public double[] Held => columns[1];
+    public double[] Detached => columns[1];
 
     /// <summary>What the ratio divides by.</summary>
     public double[] Old => columns[2];
@@ -59,10 +59,10 @@ internal sealed class RowBuffer(ObjectivePlan plan)
         HasSampling = !behaviour.IsEmpty;
 
         Copy(current ? batch.LogProbs : [], start, row, "log-prob", LogProb, default);
-        Copy(current ? batch.HeldLogProbs : [], start, row, "held log-prob", Held, LogProb);
-        Copy(plan.Decoupled ? batch.Proximal : batch.Old, start, row, plan.Decoupled ? "proximal log-prob" : "old log-prob", Old, Held);
+        Copy(current ? batch.DetachedLogProbs : [], start, row, "detached log-prob", Detached, LogProb);
+        Copy(plan.Decoupled ? batch.Proximal : batch.Old, start, row, plan.Decoupled ? "proximal log-prob" : "old log-prob", Old, Detached);
         Copy(behaviour, start, row, plan.Decoupled ? "old log-prob" : "sampling log-prob", Sampling, Old);
-        Copy(HasReference ? batch.Reference : [], start, row, "reference log-prob", Reference, Held);
+        Copy(HasReference ? batch.Reference : [], start, row, "reference log-prob", Reference, Detached);
         Copy(HasEntropy ? batch.Entropies : [], start, row, "entropy", Entropy, default);
         LoadAdvantages(batch, row, start);
 
@@ -182,7 +182,7 @@ internal sealed class RowBuffer(ObjectivePlan plan)
     /// <summary>True when PPO's clip takes the gradient of token t.</summary>
     public bool Clipped(int t, double low, double high)
     {
-        double c = Transcendental.Exp(Held[t] - Old[t]), a = Advantage[t];
+        double c = Transcendental.Exp(Detached[t] - Old[t]), a = Advantage[t];
         return -a * Math.Clamp(c, 1 - low, 1 + high) > -a * c;
     }
 }

@@ -5,7 +5,7 @@ namespace GrpoActors.Core.Objectives;
 internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
 {
     // Buffers of one row, shape [T].
-    private double[] value = [], dRatio = [], direct = [], ratio = [], ratioSlope = [], heldRatio = [], weight = [];
+    private double[] value = [], dRatio = [], direct = [], ratio = [], ratioSlope = [], detachedRatio = [], weight = [];
 
     public double[] Gradient { get; private set; } = [];
 
@@ -86,7 +86,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         direct = new double[length];
         ratio = new double[length];
         ratioSlope = new double[length];
-        heldRatio = new double[length];
+        detachedRatio = new double[length];
         weight = new double[length];
         Gradient = new double[length];
         Kl = new double[length];
@@ -98,31 +98,31 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         var part = plan.Ratio;
         rowLevel = part.Level is RatioLevel.SequenceMean or RatioLevel.SequenceSum;
         rowRoute = part.Level == RatioLevel.SequenceSum ? 1 : 1.0 / Math.Max(1, x.Tokens);
-        double current = 0, held = 0;
+        double current = 0, detached = 0;
         if (part.Level != RatioLevel.Token)
         {
             for (int t = 0; t < x.Length; t++)
             {
                 current += x.Mask[t] ? x.LogProb[t] - x.Old[t] : 0;
-                held += x.Mask[t] ? x.Held[t] - x.Old[t] : 0;
+                detached += x.Mask[t] ? x.Detached[t] - x.Old[t] : 0;
             }
             current *= rowRoute;
-            held *= rowRoute;
+            detached *= rowRoute;
         }
         RowRatio = rowLevel ? Transcendental.Exp(Math.Clamp(current, part.LogMin, part.LogMax)) : 1;
-        double rowHeld = rowLevel ? held == current ? RowRatio : Transcendental.Exp(Math.Clamp(held, part.LogMin, part.LogMax)) : 1;
+        double rowDetached = rowLevel ? detached == current ? RowRatio : Transcendental.Exp(Math.Clamp(detached, part.LogMin, part.LogMax)) : 1;
         rowLogInside = current >= part.LogMin && current <= part.LogMax ? 1 : 0;
         for (int t = 0; t < x.Length; t++)
         {
             if (rowLevel)
             {
-                (ratio[t], heldRatio[t]) = (RowRatio, rowHeld);
+                (ratio[t], detachedRatio[t]) = (RowRatio, rowDetached);
                 continue;
             }
-            double log = part.Level == RatioLevel.Token ? x.LogProb[t] - x.Old[t] : x.LogProb[t] - x.Held[t] + held;
-            double heldLog = part.Level == RatioLevel.Token ? x.Held[t] - x.Old[t] : held;
+            double log = part.Level == RatioLevel.Token ? x.LogProb[t] - x.Old[t] : x.LogProb[t] - x.Detached[t] + detached;
+            double detachedLog = part.Level == RatioLevel.Token ? x.Detached[t] - x.Old[t] : detached;
             ratio[t] = Transcendental.Exp(Math.Clamp(log, part.LogMin, part.LogMax));
-            heldRatio[t] = heldLog == log ? ratio[t] : Transcendental.Exp(Math.Clamp(heldLog, part.LogMin, part.LogMax));
+            detachedRatio[t] = detachedLog == log ? ratio[t] : Transcendental.Exp(Math.Clamp(detachedLog, part.LogMin, part.LogMax));
             ratioSlope[t] = log >= part.LogMin && log <= part.LogMax ? ratio[t] : 0;
         }
     }
@@ -146,7 +146,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
     {
         double sum = 0;
         for (int t = 0; t < x.Length; t++)
-            sum += x.Mask[t] ? x.Sampling[t] - x.Held[t] : 0;
+            sum += x.Mask[t] ? x.Sampling[t] - x.Detached[t] : 0;
         return sum / Math.Max(1, x.Tokens);
     }
 
@@ -163,7 +163,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
                 continue;
             double a = x.Advantage[t];
             bool chosen = totals.Chosen.Count > 0 && totals.Chosen.Contains((key, t));
-            var point = new SurrogatePoint(ratio[t], heldRatio[t], x.LogProb[t], x.Held[t], x.Old[t], a, chosen);
+            var point = new SurrogatePoint(ratio[t], detachedRatio[t], x.LogProb[t], x.Detached[t], x.Old[t], a, chosen);
             var slope = point.Of(plan.Surrogate);
             (value[t], dRatio[t], direct[t], Flags[t]) = (slope.Value, slope.PerRatio, slope.PerLogProb, slope.Flags);
         }
@@ -176,7 +176,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         {
             if (!x.Mask[t])
                 continue;
-            s += Math.Clamp(x.Held[t] - x.Old[t], -20, 20);
+            s += Math.Clamp(x.Detached[t] - x.Old[t], -20, 20);
             if (plan.Mismatch is { WholeSequence: false })
                 s += LogWeight(x.MismatchWeight[t], low);
         }
@@ -235,7 +235,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         if (part.WholeOutput)
         {
             double current = x.Sum(x.LogProb), reference = x.Sum(x.Reference);
-            (RowKl, double slope) = KlEstimator.Of(part, current, x.Sum(x.Held), reference);
+            (RowKl, double slope) = KlEstimator.Of(part, current, x.Sum(x.Detached), reference);
             for (int t = 0; t < x.Length; t++)
             {
                 Kl[t] = RowKl;
@@ -248,7 +248,7 @@ internal sealed class RowTerms(ObjectivePlan plan, StepTotals totals)
         {
             if (!x.Mask[t])
                 continue;
-            var (kl, slope) = KlEstimator.Of(part, x.LogProb[t], x.Held[t], x.Reference[t]);
+            var (kl, slope) = KlEstimator.Of(part, x.LogProb[t], x.Detached[t], x.Reference[t]);
             if (part.BiasCorrected)
             {
                 throughRow += rowLevel ? scale * kl * ratio[t] * rowLogInside : 0;

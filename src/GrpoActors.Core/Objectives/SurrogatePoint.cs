@@ -23,7 +23,7 @@ internal enum SurrogateFlags
 internal readonly record struct SurrogateSlope(double Value, double PerRatio, double PerLogProb, SurrogateFlags Flags);
 
 /// <summary>Where a surrogate is evaluated: ratio, ratio under the stop-gradient, log-prob, log-prob under the stop-gradient, old log-prob, advantage.</summary>
-internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, double LogProb, double Held, double Old, double Advantage, bool Chosen)
+internal readonly record struct SurrogatePoint(double Ratio, double DetachedRatio, double LogProb, double Detached, double Old, double Advantage, bool Chosen)
 {
     public SurrogateSlope Of(Surrogate surrogate) => surrogate switch
     {
@@ -61,9 +61,9 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
 
     private SurrogateSlope Cispo(Surrogate.Cispo x)
     {
-        double w = Math.Clamp(HeldRatio, x.Min, x.Max);
+        double w = Math.Clamp(DetachedRatio, x.Min, x.Max);
         return new(-w * Advantage * LogProb, 0, -w * Advantage,
-            Band(HeldRatio < x.Min, HeldRatio > x.Max) | (w != HeldRatio ? SurrogateFlags.VerlClipped : 0));
+            Band(DetachedRatio < x.Min, DetachedRatio > x.Max) | (w != DetachedRatio ? SurrogateFlags.VerlClipped : 0));
     }
 
     private SurrogateSlope Sapo(Surrogate.Sapo x)
@@ -80,7 +80,7 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
 
     private SurrogateSlope Dppo(Surrogate.Dppo x)
     {
-        double probability = Transcendental.Exp(Held), old = Transcendental.Exp(Old), moved = probability - old;
+        double probability = Transcendental.Exp(Detached), old = Transcendental.Exp(Old), moved = probability - old;
         bool valid;
         if (x.Divergence == BinaryDivergence.TotalVariation)
         {
@@ -89,13 +89,13 @@ internal readonly record struct SurrogatePoint(double Ratio, double HeldRatio, d
         else
         {
             // 1e-8 keeps a probability of 1 from dividing by zero, as in verl.
-            double kl = old * (Old - Held) + (1 - old) * Transcendental.Log((1 - old + 1e-8) / (1 - probability + 1e-8));
+            double kl = old * (Old - Detached) + (1 - old) * Transcendental.Log((1 - old + 1e-8) / (1 - probability + 1e-8));
             valid = Advantage > 0 ? kl <= x.High || moved <= 0 : kl <= x.Low || moved >= 0;
         }
         if (!valid)
             return new(0, 0, 0, SurrogateFlags.VerlClipped | Band(moved < 0, moved > 0));
-        double w = Math.Min(HeldRatio, x.Cap);
-        return new(-Advantage * w * LogProb, 0, -Advantage * w, HeldRatio > x.Cap ? SurrogateFlags.VerlLower : SurrogateFlags.None);
+        double w = Math.Min(DetachedRatio, x.Cap);
+        return new(-Advantage * w * LogProb, 0, -Advantage * w, DetachedRatio > x.Cap ? SurrogateFlags.VerlLower : SurrogateFlags.None);
     }
 
     private SurrogateSlope KlCov(Surrogate.KlCov x)

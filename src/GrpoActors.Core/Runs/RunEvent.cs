@@ -4,7 +4,7 @@ using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Runs;
 
-/// <summary>What happened: the run's one persisted stream consists of these. Their bytes are fixed in <c>GrpoActors.Formats</c>.</summary>
+/// <summary>What happened: the run's one persisted stream consists of these. Their bytes are fixed in <c>GrpoActors.Journal</c>.</summary>
 public abstract record RunEvent
 {
     private RunEvent()

@@ -28,7 +28,7 @@ internal sealed class Decoder : IDisposable
     private readonly FloatBuffer[] _cache;
     private readonly FloatBuffer _stream = new(), _normed = new(), _invRms = new(), _qkv = new(), _rawHeads = new(), _invRmsHeads = new();
     private readonly FloatBuffer _attended = new(), _logSumExp = new(), _middle = new(), _gateUp = new(), _activated = new(), _promptStream = new(), _logits = new();
-    private readonly DrawingRule[] _rules;
+    private readonly TokenSampler[] _rules;
     private SampleSettings? _settings;
     private DecodingRow[] _rows = [];
     private int[] _open = [], _tokens = [], _positions = [], _offsets = [], _drawn = [];
@@ -43,7 +43,7 @@ internal sealed class Decoder : IDisposable
         _packed = packed;
         _prefillTokens = prefillTokens;
         _cache = [.. Enumerable.Range(0, spec.Layers).Select(_ => new FloatBuffer())];
-        _rules = new DrawingRule[layers.Team.Threads];
+        _rules = new TokenSampler[layers.Team.Threads];
     }
 
     /// <summary>Floats of one layer's cache that a prompt and its completions take.</summary>
@@ -105,7 +105,7 @@ internal sealed class Decoder : IDisposable
         {
             for (int i = 0; i < _rules.Length; i++)
             {
-                _rules[i] = new DrawingRule(settings.Plan, settings.Greedy, _spec.VocabularySize);
+                _rules[i] = new TokenSampler(settings.Plan, settings.Greedy, _spec.VocabularySize);
             }
         }
 

@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace GrpoActors.Rewards.Isolation;
 
-/// <summary>Kind <c>process</c>: an external program judges, shut in by <see cref="Enclosure"/> and killed with its children at the deadline.</summary>
+/// <summary>Kind <c>process</c>: an external program judges, shut in by <see cref="Sandbox"/> and killed with its children at the deadline.</summary>
 /// <remarks>
 /// One JSON object a line on its stdin, one on its stdout:
 /// <code>
@@ -24,17 +24,17 @@ public sealed class ProcessReward : IReward, IDisposable
     private readonly ImmutableArray<string> _arguments;
     private readonly ImmutableSortedDictionary<string, string> _environment;
     private readonly ScorerLimits _limits;
-    private readonly Enclosure _enclosure;
+    private readonly Sandbox _sandbox;
     private readonly ConcurrentBag<ScorerProcess> _idle = [];
     private volatile bool _disposed;
 
-    public ProcessReward(string command, ImmutableArray<string> arguments, ImmutableSortedDictionary<string, string> environment, ScorerLimits limits, int revision, Enclosure enclosure)
+    public ProcessReward(string command, ImmutableArray<string> arguments, ImmutableSortedDictionary<string, string> environment, ScorerLimits limits, int revision, Sandbox sandbox)
     {
         _command = command;
         _arguments = arguments;
         _environment = environment;
         _limits = limits;
-        _enclosure = enclosure;
+        _sandbox = sandbox;
         Revision = revision;
     }
 
@@ -50,15 +50,15 @@ public sealed class ProcessReward : IReward, IDisposable
             settings.Wrong("command", "is missing.", "Name a program on PATH, or its full path.");
         }
 
-        if (Enclosure.OfThisMachine.Kind == EnclosureKind.None)
+        if (Sandbox.OfThisMachine.Kind == SandboxKind.None)
         {
-            settings.Wrong("", $"cannot be limited here: {Enclosure.OfThisMachine.Description}.", "Install util-linux, or use another kind of reward.");
+            settings.Wrong("", $"cannot be limited here: {Sandbox.OfThisMachine.Description}.", "Install util-linux, or use another kind of reward.");
         }
 
         var limits = new ScorerLimits(
             settings.Size("memory_bytes", 1 << 20, 1L << 30), settings.Size("cpu_seconds", 1, 60), settings.Size("processes", 1, 16),
             (int)Math.Min(settings.Size("output_bytes", 64, 1 << 16), 1 << 24), settings.Size("file_bytes", 0, 1 << 24));
-        return new ProcessReward(command, settings.Texts("args"), settings.NamedTexts("env"), limits, settings.Count("revision", 0) ?? 1, Enclosure.OfThisMachine);
+        return new ProcessReward(command, settings.Texts("args"), settings.NamedTexts("env"), limits, settings.Count("revision", 0) ?? 1, Sandbox.OfThisMachine);
     }
 
     public async ValueTask<float?> ScoreAsync(RewardInput input, CancellationToken cancellation)
@@ -66,7 +66,7 @@ public sealed class ProcessReward : IReward, IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         while (true)
         {
-            ScorerProcess process = _idle.TryTake(out ScorerProcess? idle) ? idle : ScorerProcess.Start(_enclosure, _limits, _command, _arguments, _environment);
+            ScorerProcess process = _idle.TryTake(out ScorerProcess? idle) ? idle : ScorerProcess.Start(_sandbox, _limits, _command, _arguments, _environment);
             bool fresh = process.Answered == 0;
             bool good = false;
             try

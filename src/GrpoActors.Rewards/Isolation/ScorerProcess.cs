@@ -19,7 +19,7 @@ internal sealed class ScorerProcess : IDisposable
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
 
     private readonly Process _process;
-    private readonly EnclosureKind _kind;
+    private readonly SandboxKind _kind;
     private readonly ScorerLimits _limits;
     private readonly byte[] _buffer;
     private readonly Task<string> _errorTail;
@@ -27,7 +27,7 @@ internal sealed class ScorerProcess : IDisposable
     private int _end;
     private int _killed;
 
-    private ScorerProcess(Process process, EnclosureKind kind, ScorerLimits limits)
+    private ScorerProcess(Process process, SandboxKind kind, ScorerLimits limits)
     {
         _process = process;
         _kind = kind;
@@ -40,9 +40,9 @@ internal sealed class ScorerProcess : IDisposable
     public int Answered { get; private set; }
 
     /// <exception cref="ScorerProcessException">It cannot be started.</exception>
-    public static ScorerProcess Start(Enclosure enclosure, ScorerLimits limits, string command, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment)
+    public static ScorerProcess Start(Sandbox sandbox, ScorerLimits limits, string command, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment)
     {
-        string[] line = [.. enclosure.Around(limits, command, arguments)];
+        string[] line = [.. sandbox.Around(limits, command, arguments)];
         var start = new ProcessStartInfo(line[0], line[1..])
         {
             UseShellExecute = false,
@@ -61,7 +61,7 @@ internal sealed class ScorerProcess : IDisposable
 
         try
         {
-            return new ScorerProcess(Process.Start(start)!, enclosure.Kind, limits);
+            return new ScorerProcess(Process.Start(start)!, sandbox.Kind, limits);
         }
         catch (System.ComponentModel.Win32Exception e)
         {
@@ -100,7 +100,7 @@ internal sealed class ScorerProcess : IDisposable
 
         try
         {
-            if (_kind == EnclosureKind.Session)
+            if (_kind == SandboxKind.Session)
             {
                 _ = SendSignal(-_process.Id, Sigkill);
             }

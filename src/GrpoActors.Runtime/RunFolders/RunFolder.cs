@@ -11,9 +11,9 @@ public sealed class RunFolder : IDisposable
 {
     private const string LockName = "run.lock";
     private const string HolderName = "run.pid"; // apart, because a locked file cannot be read
-    private const int HeldOnLinux = 11; // EWOULDBLOCK
-    private const int HeldOnMac = 35;
-    private const int HeldOnWindows = unchecked((int)0x80070020);
+    private const int LockedOnLinux = 11; // EWOULDBLOCK
+    private const int LockedOnMac = 35;
+    private const int LockedOnWindows = unchecked((int)0x80070020);
 
     private readonly FileStream held;
 
@@ -101,7 +101,7 @@ public sealed class RunFolder : IDisposable
         {
             file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e) when (e.HResult is HeldOnLinux or HeldOnMac or HeldOnWindows)
+        catch (IOException e) when (e.HResult is LockedOnLinux or LockedOnMac or LockedOnWindows)
         {
             throw new RunFolderInUseException(folder, Holder(folder), e);
         }

@@ -19,7 +19,7 @@ public sealed class GeneratorActorTests : ActorSpec
     private readonly SteppedTime time = new();
     private readonly TinyRun tiny = new();
     private readonly RunSetup setup;
-    private readonly HeldContents contents = new();
+    private readonly StoredContents contents = new();
     private readonly TestProbe pool;
     private readonly WorkerServices services;
     private readonly WeightsRef weights;

@@ -17,7 +17,7 @@ public sealed class GeneratorPoolActorTests : ActorSpec
 {
     private static readonly WorkerId First = new("g1"), Second = new("g2");
 
-    private readonly HeldContents contents = new();
+    private readonly StoredContents contents = new();
     private readonly TestProbe scorers, worker;
     private readonly IActorRef pool;
 
@@ -134,7 +134,7 @@ public sealed class GeneratorPoolActorTests : ActorSpec
     {
         var fetched = new TaskCompletionSource<ImmutableArray<Completion>>();
         contents.Getting = _ => fetched.Task;
-        CompletionsRef at = HeldContents.Address("completions");
+        CompletionsRef at = StoredContents.Address("completions");
         pool.Tell(new CompletionsOffered(Named("g1"), Ticket(4), Digest.Of("policy 0"), TimeSpan.FromSeconds(1), at), worker);
         Next<GeneratorPoolActor.Known>();
         ExpectNoMsg(TimeSpan.FromMilliseconds(50));
@@ -149,7 +149,7 @@ public sealed class GeneratorPoolActorTests : ActorSpec
     public void Completions_that_cannot_be_had_are_named_and_sampled_again_when_their_deadline_passes()
     {
         contents.Getting = _ => Task.FromException<ImmutableArray<Completion>>(new IOException("connection refused"));
-        pool.Tell(new CompletionsOffered(Named("g1"), Ticket(4), Digest.Of("policy 0"), TimeSpan.FromSeconds(1), HeldContents.Address("completions")), worker);
+        pool.Tell(new CompletionsOffered(Named("g1"), Ticket(4), Digest.Of("policy 0"), TimeSpan.FromSeconds(1), StoredContents.Address("completions")), worker);
         AwaitAssert(() => Assert.Contains(Logged.Lines, line => line.Contains($"The completions of group {Group(4)} could not be had from g1: connection refused", StringComparison.Ordinal)));
     }
 

@@ -50,7 +50,7 @@ public sealed class RunActorTests : ActorSpec
                 begun.Ref.Tell(new Begun());
                 return journal.Props;
             },
-            Contents = new HeldContents(),
+            Contents = new StoredContents(),
             Status = status,
             Log = Logged,
             Workers = WorkerPlacement.Elsewhere(setup.Plan),

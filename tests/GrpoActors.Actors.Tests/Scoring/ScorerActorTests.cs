@@ -20,7 +20,7 @@ public sealed class ScorerActorTests : ActorSpec
 
     private readonly TinyRun tiny = new() { Overrides = { ("scorers", $"{Scorers}") } };
     private readonly RunSetup setup;
-    private readonly HeldContents contents = new();
+    private readonly StoredContents contents = new();
     private readonly TestProbe pool;
     private readonly WorkerServices services;
     private readonly TaskCompletionSource<float?> stuck = new();
@@ -129,7 +129,7 @@ public sealed class ScorerActorTests : ActorSpec
         tiny.Dispose();
     }
 
-    private static CallIssued Call(long ordinal, long row = 1) => new(new CallKey(Group(ordinal), 0, 0), row, HeldContents.Address($"of {ordinal}"));
+    private static CallIssued Call(long ordinal, long row = 1) => new(new CallKey(Group(ordinal), 0, 0), row, StoredContents.Address($"of {ordinal}"));
 
     private IActorRef Scorer() => Examined(() => new ScorerActor(services, "scorer", pool));
 }

@@ -11,7 +11,7 @@ namespace GrpoActors.Actors.Tests.Scoring;
 
 public sealed class ScorerPoolActorTests : ActorSpec
 {
-    private readonly HeldContents contents = new();
+    private readonly StoredContents contents = new();
     private readonly TestProbe worker, other;
     private readonly IActorRef pool;
 
@@ -107,7 +107,7 @@ public sealed class ScorerPoolActorTests : ActorSpec
     [Fact]
     public void The_first_try_is_fetched_from_the_generator_while_it_is_there_and_a_retry_from_here()
     {
-        CompletionsRef at = HeldContents.Address("of the generator");
+        CompletionsRef at = StoredContents.Address("of the generator");
         pool.Tell(new CompletionsAt(Group(1), at, "g1"));
         pool.Tell(new CompletionsAt(Group(2), at, "g2"));
         pool.Tell(new HolderLeft("g2"));

@@ -32,7 +32,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
         for (int done = 0; done < Crashes; clusters++)
         {
             using var cluster = new TinyCluster($"phases.grpo.steps={Steps}") { CrashAt = name => Draw(Nodes.Single(node => node.Name == name).Roles, points) };
-            string expected = await cluster.Embedded();
+            string expected = await cluster.OnOneMachine();
             string hashes = await Finished(cluster, Nodes);
             Assert.True(expected == hashes, $"expected {expected}, got {hashes}\n{cluster.Logs()}");
             Assert.Empty(cluster.Findings());

@@ -56,7 +56,7 @@ public sealed class FaultTests(ITestOutputHelper output)
     private static TinyCluster Started(out string expected, out Task<string> finished)
     {
         var cluster = new TinyCluster("phases.grpo.steps=300");
-        expected = cluster.Embedded().GetAwaiter().GetResult();
+        expected = cluster.OnOneMachine().GetAwaiter().GetResult();
         cluster.Start("c", "coordinator");
         cluster.Start("t", "trainer");
         cluster.Start("s", "scorer");
@@ -85,7 +85,7 @@ public sealed class PartitionTests(ITestOutputHelper output)
     {
         using var networks = new TwoNetworks();
         using var cluster = new TinyCluster(networks, ["phases.grpo.steps=100"]);
-        string expected = await cluster.Embedded();
+        string expected = await cluster.OnOneMachine();
         cluster.Start("c", "coordinator");
         cluster.Start("t", "trainer", network: 1);
         cluster.Start("s", "scorer");

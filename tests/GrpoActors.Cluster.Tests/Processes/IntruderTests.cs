@@ -22,7 +22,7 @@ public sealed partial class IntruderTests(ITestOutputHelper output)
     public async Task Strangers_old_versions_and_hostile_bytes_are_refused_logged_once_and_change_no_hash()
     {
         using var cluster = new TinyCluster("phases.grpo.steps=120");
-        string expected = await cluster.Embedded();
+        string expected = await cluster.OnOneMachine();
         TinyCluster.Keeper coordinator = cluster.Start("c", "coordinator");
         cluster.Start("t", "trainer");
         cluster.Start("s", "scorer");

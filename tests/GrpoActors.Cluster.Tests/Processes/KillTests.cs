@@ -29,7 +29,7 @@ public abstract class KillTests(ITestOutputHelper output)
         while (done < Kills)
         {
             using var cluster = new TinyCluster([.. Journal, string.Create(CultureInfo.InvariantCulture, $"phases.grpo.steps={StepsPerCluster}")]);
-            string expected = await cluster.Embedded();
+            string expected = await cluster.OnOneMachine();
             cluster.Start("c", "coordinator");
             cluster.Start("t", "trainer");
             cluster.Start("s", "scorer");

@@ -66,12 +66,12 @@ internal sealed class TinyCluster : IDisposable
     /// <summary>Where the journal is looked for, and the run's plan.</summary>
     public string RunFolder => folder.File("run");
 
-    /// <summary>The hashes of the same run in the embedded host.</summary>
-    public async Task<string> Embedded()
+    /// <summary>The hashes of the same run of `grpo train`.</summary>
+    public async Task<string> OnOneMachine()
     {
         using GrpoRun run = GrpoRun.Open(folder.File(TinyRunFiles.RunFile), new GrpoRunSettings
         {
-            Overrides = [.. settings.Where(setting => !setting.StartsWith("journal=", StringComparison.Ordinal)).Select(Pair), ("run_dir", folder.File("embedded"))],
+            Overrides = [.. settings.Where(setting => !setting.StartsWith("journal=", StringComparison.Ordinal)).Select(Pair), ("run_dir", folder.File("one-machine"))],
         });
         await foreach (var step in run.TrainAsync())
         {

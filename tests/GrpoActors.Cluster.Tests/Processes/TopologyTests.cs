@@ -4,7 +4,7 @@ using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Processes;
 
-/// <summary>The same hashes as the embedded host, whatever the cluster looks like.</summary>
+/// <summary>The same hashes as `grpo train`, whatever the cluster looks like.</summary>
 public abstract class TopologyTests
 {
     protected abstract string[] Journal { get; }
@@ -29,7 +29,7 @@ public abstract class TopologyTests
     private protected static async Task Same(string[] journal, Action<TinyCluster> start)
     {
         using var cluster = new TinyCluster(journal);
-        string expected = await cluster.Embedded();
+        string expected = await cluster.OnOneMachine();
         start(cluster);
         Assert.Equal(expected, await cluster.Finished());
         Assert.Empty(cluster.Findings());

@@ -101,7 +101,7 @@ internal sealed class RandomUpdate
     {
         RowStarts = RowStarts,
         LogProbs = LogProbs,
-        HeldLogProbs = held,
+        DetachedLogProbs = held,
         Old = Old,
         Sampling = Sampling,
         Proximal = plan.Decoupled ? Proximal : [],

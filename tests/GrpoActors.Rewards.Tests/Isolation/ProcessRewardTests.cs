@@ -13,9 +13,9 @@ public sealed class HostileFactAttribute : FactAttribute
 {
     public HostileFactAttribute()
     {
-        if (Enclosure.OfThisMachine.Kind != EnclosureKind.Namespace)
+        if (Sandbox.OfThisMachine.Kind != SandboxKind.Namespace)
         {
-            Skip = $"a hostile program is not started without a PID namespace and limits: {Enclosure.OfThisMachine.Description}";
+            Skip = $"a hostile program is not started without a PID namespace and limits: {Sandbox.OfThisMachine.Description}";
         }
     }
 }
@@ -64,7 +64,7 @@ public sealed class ProcessRewardTests : IDisposable
         Environment.SetEnvironmentVariable("GRPO_TEST_SECRET", "x");
         var environment = ImmutableSortedDictionary<string, string>.Empty.Add("MARKER", marker).Add("TMP_FILE", $"/tmp/{marker}");
         var limits = new ScorerLimits(MemoryBytes: 64 << 20, CpuSeconds: 30, Processes: 12, OutputBytes: 4096, FileBytes: 1 << 16);
-        reward = new ProcessReward("/bin/sh", ["-c", Server], environment, limits, 1, Enclosure.OfThisMachine);
+        reward = new ProcessReward("/bin/sh", ["-c", Server], environment, limits, 1, Sandbox.OfThisMachine);
     }
 
     public void Dispose()
@@ -200,7 +200,7 @@ public sealed class ProcessRewardTests : IDisposable
     [Fact]
     public async Task A_program_that_is_not_there_is_a_fault_or_a_sentence()
     {
-        if (Enclosure.OfThisMachine.Kind == EnclosureKind.None)
+        if (Sandbox.OfThisMachine.Kind == SandboxKind.None)
         {
             Assert.Contains("cannot be limited", Assert.Single(RewardRegistry.BuiltIn.Make("process", """{"command":"x"}""").Errors).Problem);
             return;
@@ -255,7 +255,7 @@ public sealed class ProcessRewardTests : IDisposable
     }
 
     private ProcessReward With(ScorerLimits limits) =>
-        new("/bin/sh", ["-c", Server], ImmutableSortedDictionary<string, string>.Empty.Add("MARKER", marker), limits, 1, Enclosure.OfThisMachine);
+        new("/bin/sh", ["-c", Server], ImmutableSortedDictionary<string, string>.Empty.Add("MARKER", marker), limits, 1, Sandbox.OfThisMachine);
 
     private static RewardInput Input(string completion) => new("p", completion, "a", ImmutableSortedDictionary<string, JsonElement>.Empty, 2, false);
 

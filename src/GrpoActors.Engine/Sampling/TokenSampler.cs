@@ -22,7 +22,7 @@ public readonly record struct DrawnToken(int Token, float LogProb, float KeptMas
 /// edge of top-k or top-p the smaller ids stay; transformers keeps all equals at the edge of top-k and leaves those of top-p to its sort.
 /// Not thread-safe: it holds the row that it works on.
 /// </remarks>
-public sealed class DrawingRule
+public sealed class TokenSampler
 {
     private const float One = 1 << 30;
 
@@ -35,7 +35,7 @@ public sealed class DrawingRule
     private readonly ulong[] _histogram = new ulong[256];
 
     /// <param name="greedy">The largest logit after the penalty; ties go to the smaller id.</param>
-    public DrawingRule(SamplingPlan plan, bool greedy, int vocabularySize)
+    public TokenSampler(SamplingPlan plan, bool greedy, int vocabularySize)
     {
         _plan = plan;
         _greedy = greedy;

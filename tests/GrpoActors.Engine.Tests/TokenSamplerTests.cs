@@ -5,7 +5,7 @@ using Xunit;
 
 namespace GrpoActors.Engine.Tests;
 
-public sealed class DrawingRuleTests
+public sealed class TokenSamplerTests
 {
     [Fact]
     public void Filters_leave_the_distributions_of_transformers()
@@ -27,7 +27,7 @@ public sealed class DrawingRuleTests
                 float[] logits = [.. Row(setting, "logits", row).Select(value => (float)value)];
                 int[] previous = [.. Row(setting, "previous_ids", row).Select(value => (int)value)];
                 double[] expected = Row(setting, "probabilities", row), found = new double[logits.Length];
-                new DrawingRule(plan, greedy: false, logits.Length).Distribution(logits, previous, [], found);
+                new TokenSampler(plan, greedy: false, logits.Length).Distribution(logits, previous, [], found);
                 for (int id = 0; id < logits.Length; id++)
                 {
                     Assert.True(Math.Abs(expected[id] - found[id]) < 1e-6 && (found[id] == 0 || expected[id] > 0), $"{config} row {row} id {id}: {found[id]} instead of {expected[id]}");
@@ -41,18 +41,18 @@ public sealed class DrawingRuleTests
     {
         float[] logits = [0, 1, 1, 1, 0];
         double[] found = new double[5];
-        new DrawingRule(SamplingPlans.Plain with { TopK = 2 }, greedy: false, 5).Distribution(logits, [], [], found);
+        new TokenSampler(SamplingPlans.Plain with { TopK = 2 }, greedy: false, 5).Distribution(logits, [], [], found);
         Assert.Equal([0, 0.5, 0.5, 0, 0], found);
-        new DrawingRule(SamplingPlans.Plain with { TopP = 0.4 }, greedy: false, 5).Distribution(logits, [], [], found);
+        new TokenSampler(SamplingPlans.Plain with { TopP = 0.4 }, greedy: false, 5).Distribution(logits, [], [], found);
         Assert.Equal([0, 0.5, 0.5, 0, 0], found);
-        Assert.Equal(1, new DrawingRule(SamplingPlans.Plain, greedy: true, 5).Draw(logits, [], [], 0).Token);
+        Assert.Equal(1, new TokenSampler(SamplingPlans.Plain, greedy: true, 5).Draw(logits, [], [], 0).Token);
     }
 
     [Fact]
     public void The_draw_walks_the_vocabulary_in_id_order()
     {
         float[] logits = [0, 0, float.NegativeInfinity, 0, 0];
-        var rule = new DrawingRule(SamplingPlans.Plain, greedy: false, 5);
+        var rule = new TokenSampler(SamplingPlans.Plain, greedy: false, 5);
         Assert.Equal([0, 1, 3, 4, 4], new[] { 0f, 0.25f, 0.5f, 0.75f, 1 - 1f / (1 << 24) }.Select(u => rule.Draw(logits, [], [], u).Token));
     }
 
@@ -60,8 +60,8 @@ public sealed class DrawingRuleTests
     public void Filters_and_penalties_choose_the_token_and_do_not_enter_its_log_prob()
     {
         float[] logits = [3, 2, 1, 0];
-        DrawnToken plain = new DrawingRule(SamplingPlans.Plain, greedy: false, 4).Draw(logits, [], [], 0);
-        DrawnToken filtered = new DrawingRule(SamplingPlans.Plain with { TopK = 1, RepetitionPenalty = 1.2 }, greedy: false, 4).Draw(logits, [3], [2], 0.9f);
+        DrawnToken plain = new TokenSampler(SamplingPlans.Plain, greedy: false, 4).Draw(logits, [], [], 0);
+        DrawnToken filtered = new TokenSampler(SamplingPlans.Plain with { TopK = 1, RepetitionPenalty = 1.2 }, greedy: false, 4).Draw(logits, [3], [2], 0.9f);
         Assert.Equal(plain.Token, filtered.Token);
         Assert.Equal(plain.LogProb, filtered.LogProb);
         Assert.Equal(Math.Exp(plain.LogProb), filtered.KeptMass, 2e-2);
@@ -69,7 +69,7 @@ public sealed class DrawingRuleTests
 
     [Fact]
     public void A_row_with_NaN_draws_nothing()
-        => Assert.Throws<NotFiniteException>(() => new DrawingRule(SamplingPlans.Plain, greedy: false, 3).Draw([1, float.NaN, 0], [], [], 0));
+        => Assert.Throws<NotFiniteException>(() => new TokenSampler(SamplingPlans.Plain, greedy: false, 3).Draw([1, float.NaN, 0], [], [], 0));
 
     private static double Number(JsonElement config, string name, double otherwise) => config.TryGetProperty(name, out JsonElement value) ? value.GetDouble() : otherwise;
 

@@ -14,7 +14,7 @@ namespace GrpoActors.Rewards.Isolation;
 /// </code>
 /// As root the command runs as the user nobody; otherwise as the user that runs grpo. Limits hold for each process, not for all together.
 /// </remarks>
-public sealed class Enclosure
+public sealed class Sandbox
 {
     private const string OtherUser = "nobody";
     private static readonly string[] InNamespace = ["unshare", "--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--"];
@@ -24,18 +24,18 @@ public sealed class Enclosure
 
     private readonly string[] _asUser;
 
-    private Enclosure(EnclosureKind kind, string[] asUser, string description)
+    private Sandbox(SandboxKind kind, string[] asUser, string description)
     {
         Kind = kind;
         _asUser = asUser;
         Description = description;
     }
 
-    public static Enclosure OfThisMachine { get; } = Find();
+    public static Sandbox OfThisMachine { get; } = Find();
 
-    public EnclosureKind Kind { get; }
+    public SandboxKind Kind { get; }
 
-    /// <summary>In one line; for <see cref="EnclosureKind.None"/>, what is missing.</summary>
+    /// <summary>In one line; for <see cref="SandboxKind.None"/>, what is missing.</summary>
     public string Description { get; }
 
     /// <summary>The program to start, with its arguments.</summary>
@@ -48,19 +48,19 @@ public sealed class Enclosure
         ];
         return Kind switch
         {
-            EnclosureKind.Namespace => [.. _asUser, .. InNamespace, .. Reaper, .. limit, Limit("--nproc", limits.Processes + 1), "--", command, .. arguments],
-            EnclosureKind.Session => [.. _asUser, "setsid", .. limit, "--", command, .. arguments],
+            SandboxKind.Namespace => [.. _asUser, .. InNamespace, .. Reaper, .. limit, Limit("--nproc", limits.Processes + 1), "--", command, .. arguments],
+            SandboxKind.Session => [.. _asUser, "setsid", .. limit, "--", command, .. arguments],
             _ => throw new InvalidOperationException($"A scorer's process is never started without limits: {Description}."),
         };
     }
 
     private static string Limit(string name, long value) => string.Create(CultureInfo.InvariantCulture, $"{name}={value}");
 
-    private static Enclosure Find()
+    private static Sandbox Find()
     {
         if (!OperatingSystem.IsLinux())
         {
-            return new Enclosure(EnclosureKind.None, [], "processes can be limited on Linux only");
+            return new Sandbox(SandboxKind.None, [], "processes can be limited on Linux only");
         }
 
         string[] asUser = Environment.IsPrivilegedProcess ? ["setpriv", $"--reuid={OtherUser}", $"--regid={Group()}", "--clear-groups", "--no-new-privs", "--"] : [];
@@ -68,12 +68,12 @@ public sealed class Enclosure
         string[] limited = ["prlimit", "--as=1000000000", "--cpu=5", "--nproc=1000", "--", "true"];
         if (Works([.. asUser, .. InNamespace, .. Reaper, .. limited]))
         {
-            return new Enclosure(EnclosureKind.Namespace, asUser, $"{who}, PID namespace, resource limits");
+            return new Sandbox(SandboxKind.Namespace, asUser, $"{who}, PID namespace, resource limits");
         }
 
         return Works([.. asUser, "setsid", .. limited])
-            ? new Enclosure(EnclosureKind.Session, asUser, $"{who}, session, resource limits; no PID namespace can be made")
-            : new Enclosure(EnclosureKind.None, [], $"{(asUser.Length > 0 ? "setpriv (with a user nobody), " : "")}setsid and prlimit of util-linux are needed");
+            ? new Sandbox(SandboxKind.Session, asUser, $"{who}, session, resource limits; no PID namespace can be made")
+            : new Sandbox(SandboxKind.None, [], $"{(asUser.Length > 0 ? "setpriv (with a user nobody), " : "")}setsid and prlimit of util-linux are needed");
     }
 
     private static string Group()
@@ -114,7 +114,7 @@ public sealed class Enclosure
     }
 }
 
-public enum EnclosureKind
+public enum SandboxKind
 {
     None,
     Session,

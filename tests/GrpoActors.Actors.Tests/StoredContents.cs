@@ -6,7 +6,7 @@ using GrpoActors.Core.Generation;
 namespace GrpoActors.Actors.Tests;
 
 /// <summary>Contents as nodes serve them: each is offered under an address, and comes when the test says so.</summary>
-internal sealed class HeldContents : IContents
+internal sealed class StoredContents : IContents
 {
     private readonly Dictionary<CompletionsRef, ImmutableArray<Completion>> offered = [];
     private int offers;
