@@ -101,38 +101,24 @@ public sealed record Pipeline(RunState Run, PromptMemory Prompts, GeneratorMemor
             }
         }
 
-        public void PromptSource(Command command)
-        {
-            Decision<PromptMemory> decision = Core.Prompts.PromptSource.Decide(pipeline.Run, pipeline.Prompts, command);
-            pipeline = pipeline with { Prompts = decision.Memory };
-            Fold(decision.Events, decision.Effects);
-        }
+        public void PromptSource(Command command) =>
+            Take(Core.Prompts.PromptSource.Decide(pipeline.Run, pipeline.Prompts, command), memory => pipeline with { Prompts = memory });
 
-        public void GeneratorPool(Command command)
-        {
-            Decision<GeneratorMemory> decision = Core.Generation.GeneratorPool.Decide(pipeline.Run, pipeline.Generation, command);
-            pipeline = pipeline with { Generation = decision.Memory };
-            Fold(decision.Events, decision.Effects);
-        }
+        public void GeneratorPool(Command command) =>
+            Take(Core.Generation.GeneratorPool.Decide(pipeline.Run, pipeline.Generation, command), memory => pipeline with { Generation = memory });
 
-        public void ScorerPool(Command command)
-        {
-            Decision<ScorerMemory> decision = Core.Scoring.ScorerPool.Decide(pipeline.Run, pipeline.Scoring, command);
-            pipeline = pipeline with { Scoring = decision.Memory };
-            Fold(decision.Events, decision.Effects);
-        }
+        public void ScorerPool(Command command) =>
+            Take(Core.Scoring.ScorerPool.Decide(pipeline.Run, pipeline.Scoring, command), memory => pipeline with { Scoring = memory });
 
-        public void GroupAggregator(Command command)
-        {
-            Decision<AggregatorMemory> decision = Core.Groups.GroupAggregator.Decide(pipeline.Run, pipeline.Groups, command);
-            pipeline = pipeline with { Groups = decision.Memory };
-            Fold(decision.Events, decision.Effects);
-        }
+        public void GroupAggregator(Command command) =>
+            Take(Core.Groups.GroupAggregator.Decide(pipeline.Run, pipeline.Groups, command), memory => pipeline with { Groups = memory });
 
-        public void Learner(Command command)
+        public void Learner(Command command) =>
+            Take(Core.Learning.Learner.Decide(pipeline.Run, pipeline.Learning, command), memory => pipeline with { Learning = memory });
+
+        private void Take<T>(Decision<T> decision, Func<T, Pipeline> remember)
         {
-            Decision<LearnerMemory> decision = Core.Learning.Learner.Decide(pipeline.Run, pipeline.Learning, command);
-            pipeline = pipeline with { Learning = decision.Memory };
+            pipeline = remember(decision.Memory);
             Fold(decision.Events, decision.Effects);
         }
 

@@ -229,15 +229,23 @@ public static class EventRecord
 
     internal static PolicyVersion Policy(ref RecordReader from) => new(from.Int64("version"));
 
-    // Completion without tokens and outcomes: index, count, finish, kept mass, count of outcomes.
-    internal const int ScoredBytesMin = 4 + 4 + 1 + 4 + 4;
+    // Without tokens and outcomes: index, count, finish, kept mass; count of outcomes.
+    internal const int CompletionBytesMin = 4 + 4 + 1 + 4, ScoredBytesMin = CompletionBytesMin + 4;
 
     internal static void Write(RecordWriter to, ScoredCompletion scored)
     {
-        Completion completion = scored.Completion;
+        Write(to, scored.Completion);
+        to.Array(scored.Outcomes, Write);
+    }
+
+    internal static ScoredCompletion Scored(ref RecordReader from) => new(Completion(ref from), from.Array("outcomes", 1, Outcome));
+
+    /// <summary><c>index i32 | T i32 | tokens i32[T] | log-probs f32[T] | finish u8 | kept mass f32</c></summary>
+    internal static void Write(RecordWriter to, Completion completion)
+    {
         if (completion.Tokens.Length != completion.LogProbs.Length)
         {
-            throw new ArgumentException($"Completion {completion.Index} has {completion.Tokens.Length} tokens and {completion.LogProbs.Length} log-probs.", nameof(scored));
+            throw new ArgumentException($"Completion {completion.Index} has {completion.Tokens.Length} tokens and {completion.LogProbs.Length} log-probs.", nameof(completion));
         }
 
         to.Int32(completion.Index);
@@ -254,10 +262,9 @@ public static class EventRecord
 
         to.Byte((byte)completion.Finish);
         to.Single(completion.KeptMass);
-        to.Array(scored.Outcomes, Write);
     }
 
-    internal static ScoredCompletion Scored(ref RecordReader from)
+    internal static Completion Completion(ref RecordReader from)
     {
         int index = from.Int32("completion.index");
         int length = from.Count("completion.tokens", sizeof(int) + sizeof(float));
@@ -274,10 +281,7 @@ public static class EventRecord
         }
 
         var finish = (FinishReason)from.Case((byte)FinishReason.Length, "completion.finish");
-        float keptMass = from.Single("completion.kept mass");
-        var completion = new Completion(
-            index, ImmutableCollectionsMarshal.AsImmutableArray(tokens), ImmutableCollectionsMarshal.AsImmutableArray(logProbs), finish, keptMass);
-        return new ScoredCompletion(completion, from.Array("outcomes", 1, Outcome));
+        return new Completion(index, ImmutableCollectionsMarshal.AsImmutableArray(tokens), ImmutableCollectionsMarshal.AsImmutableArray(logProbs), finish, from.Single("completion.kept mass"));
     }
 
     internal static void Write(RecordWriter to, ScoreOutcome outcome)
