@@ -1,8 +1,7 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Text;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Audit;
 

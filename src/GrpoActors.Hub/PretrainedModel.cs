@@ -1,3 +1,4 @@
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;

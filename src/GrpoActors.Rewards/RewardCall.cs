@@ -1,5 +1,5 @@
+using GrpoActors.Core.Completions;
 using System.Text.RegularExpressions;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Rewards;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
@@ -5,7 +6,6 @@ using Akka.TestKit.Xunit2;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 
 namespace GrpoActors.Actors.Tests;
 

@@ -57,7 +57,7 @@ public sealed class ImportTests
     [Fact]
     public void Every_project_of_the_source_folder_stands_in_the_table()
     {
-        string[] folders = [.. Directory.GetDirectories(Path.Combine(Root(), "src")).Select(folder => Short(Path.GetFileName(folder)))];
+        string[] folders = [.. Directory.GetDirectories(Path.Combine(Repository.Root, "src")).Select(folder => Short(Path.GetFileName(folder)))];
         Assert.Equal(Imports.Keys.Order(StringComparer.Ordinal), folders.Order(StringComparer.Ordinal));
     }
 
@@ -90,16 +90,5 @@ public sealed class ImportTests
 
     private static string Short(string name) => name.Replace("GrpoActors.", "", StringComparison.Ordinal);
 
-    private static string ProjectFile(string project) => Path.Combine(Root(), "src", $"GrpoActors.{project}", $"GrpoActors.{project}.csproj");
-
-    private static string Root()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "GrpoActors.sln")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return folder ?? throw new InvalidOperationException("GrpoActors.sln is not above the tests.");
-    }
+    private static string ProjectFile(string project) => Path.Combine(Repository.Root, "src", $"GrpoActors.{project}", $"GrpoActors.{project}.csproj");
 }

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Diagnostics;
@@ -12,11 +13,8 @@ using GrpoActors.Actors.Workers;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Rewards;

@@ -1,3 +1,4 @@
+using GrpoActors.Engine.Cpu;
 using System.CommandLine;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Measurement;

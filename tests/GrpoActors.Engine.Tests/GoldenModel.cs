@@ -1,3 +1,4 @@
+using GrpoActors.Engine.Cpu;
 using System.Buffers.Binary;
 using System.Text.Json;
 using GrpoActors.Engine.Models;

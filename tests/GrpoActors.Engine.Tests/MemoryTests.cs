@@ -1,10 +1,9 @@
+using GrpoActors.Core.Completions;
 using System.Globalization;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
-using GrpoActors.Engine.Models;
 using Xunit;
 
 namespace GrpoActors.Engine.Tests;

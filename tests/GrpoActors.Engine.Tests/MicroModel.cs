@@ -1,6 +1,5 @@
 using GrpoActors.Core;
 using GrpoActors.Engine.Cpu;
-using GrpoActors.Engine.Models;
 using GrpoActors.Exact;
 
 namespace GrpoActors.Engine.Tests;

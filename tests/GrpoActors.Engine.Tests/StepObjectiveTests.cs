@@ -1,8 +1,8 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Advantages;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Cpu;

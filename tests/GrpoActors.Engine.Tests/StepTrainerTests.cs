@@ -1,7 +1,6 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;

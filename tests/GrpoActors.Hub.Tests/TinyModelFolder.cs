@@ -1,3 +1,4 @@
+using GrpoActors.Engine.Cpu;
 using System.Text.Json.Nodes;
 using GrpoActors.Core;
 using GrpoActors.Engine;

@@ -1,8 +1,6 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;

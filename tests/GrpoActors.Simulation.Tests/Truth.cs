@@ -1,9 +1,8 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Simulation.Tests;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
@@ -5,7 +6,6 @@ using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;

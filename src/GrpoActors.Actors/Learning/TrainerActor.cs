@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Akka.Actor;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Training;

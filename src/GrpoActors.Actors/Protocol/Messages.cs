@@ -1,8 +1,8 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Actors.Protocol;
 

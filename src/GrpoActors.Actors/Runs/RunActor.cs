@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
@@ -9,7 +10,6 @@ using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
@@ -17,7 +17,7 @@ using GrpoActors.Journal;
 using GrpoActors.Runtime.Checkpoints;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
-using Decider = GrpoActors.Core.Runs.Decider;
+using Decider = GrpoActors.Core.Deciding.Decider;
 
 namespace GrpoActors.Actors.Runs;
 

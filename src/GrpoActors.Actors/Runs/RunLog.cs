@@ -1,4 +1,4 @@
-using GrpoActors.Core.Runs;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Formats.Files;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Projections;

@@ -1,8 +1,8 @@
+using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
@@ -54,7 +54,7 @@ internal sealed record RunServices
     /// <summary>So often the run begins again from the journal without a committed step between.</summary>
     public int RestartsMax { get; init; } = 5;
 
-    public int CommandsPerAppendMax { get; init; } = Core.Runs.Decider.UsualCommandsPerAppendMax;
+    public int CommandsPerAppendMax { get; init; } = Core.Deciding.Decider.UsualCommandsPerAppendMax;
 
     public CrashPoints CrashPoints { get; init; } = CrashPoints.None;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using Akka.Actor;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Runs;

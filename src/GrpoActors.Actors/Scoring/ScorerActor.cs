@@ -1,9 +1,9 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
 using Microsoft.Extensions.Logging;
 

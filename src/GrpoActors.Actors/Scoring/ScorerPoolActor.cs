@@ -6,7 +6,6 @@ using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using Microsoft.Extensions.Logging;

@@ -8,7 +8,7 @@ namespace GrpoActors.Actors.Supervision;
 /// <summary>What a supervisor does about a failed child.</summary>
 internal enum FailureResponse
 {
-    /// <summary>The child is started again after a back-off, within its <see cref="Core.Runs.RestartBudget"/>.</summary>
+    /// <summary>The child is started again after a back-off, within its <see cref="Core.Deciding.RestartBudget"/>.</summary>
     RestartChild,
 
     /// <summary>The run's actors are stopped and begin again from the journal, after a back-off, a bounded number of times without a committed step between.</summary>

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;

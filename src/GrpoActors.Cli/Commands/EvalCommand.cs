@@ -1,7 +1,7 @@
+using Evaluation = GrpoActors.Core.Runs.Evaluation;
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using GrpoActors.Cli.Models;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Rewards;

@@ -1,9 +1,8 @@
+using GrpoActors.Core.Deciding;
 using System.CommandLine;
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Recorded;

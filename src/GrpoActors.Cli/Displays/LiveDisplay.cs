@@ -1,4 +1,5 @@
-using GrpoActors.Core.Learning;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Reports;
 using Spectre.Console;
 using Spectre.Console.Rendering;

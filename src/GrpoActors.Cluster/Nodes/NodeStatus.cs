@@ -1,5 +1,4 @@
 using GrpoActors.Actors.Runs;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Cluster.Nodes;

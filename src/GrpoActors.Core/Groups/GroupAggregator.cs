@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Groups;
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 
 namespace GrpoActors.Core.Plans;
 

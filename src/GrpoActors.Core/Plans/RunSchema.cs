@@ -1,5 +1,5 @@
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Schedules;
 

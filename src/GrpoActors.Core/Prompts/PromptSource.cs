@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 

@@ -1,7 +1,5 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Runs;
 

@@ -1,8 +1,6 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Runs;
 

@@ -1,6 +1,5 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 

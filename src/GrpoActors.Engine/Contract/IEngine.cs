@@ -1,6 +1,5 @@
+using GrpoActors.Core.Completions;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Engine;

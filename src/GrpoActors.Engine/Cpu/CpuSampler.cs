@@ -1,4 +1,4 @@
-using GrpoActors.Core.Generation;
+using GrpoActors.Core.Completions;
 using GrpoActors.Engine.Models;
 using GrpoActors.Numerics;
 

@@ -1,6 +1,5 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
-using GrpoActors.Engine.Measurement;
 using GrpoActors.Engine.Sampling;
 using GrpoActors.Engine.Training;
 using GrpoActors.Numerics;

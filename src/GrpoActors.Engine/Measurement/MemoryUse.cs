@@ -11,9 +11,6 @@ namespace GrpoActors.Engine.Measurement;
 /// <param name="SharesPrompts">The trainer computes a prompt once for its completions.</param>
 public sealed record StepShape(int Groups, int Completions, int PromptTokens, int CompletionTokens, bool SharesPrompts);
 
-/// <summary>What a sampler is asked at once.</summary>
-public sealed record SampleShape(int Prompts, int Completions, int PromptTokens, int CompletionTokens);
-
 /// <summary>Who holds memory in a run.</summary>
 /// <param name="Overlaps">Sampling goes on while a step trains: a lag, arrival order, or an evaluation.</param>
 /// <param name="CopiesOfWeights">Published versions that stand beside the trainer's own weights: one for each step of lag.</param>

@@ -1,6 +1,6 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Numerics;
 

@@ -1,8 +1,8 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Advantages;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Engine.Training;

@@ -1,6 +1,7 @@
+using GrpoActors.Core.Groups;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Prompts;

@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Journal.Records;

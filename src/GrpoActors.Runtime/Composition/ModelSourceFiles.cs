@@ -1,3 +1,4 @@
+using GrpoActors.Engine.Cpu;
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;

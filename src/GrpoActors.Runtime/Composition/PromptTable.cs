@@ -1,7 +1,7 @@
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Prompts;
 using GrpoActors.Engine.Training;
 

@@ -1,15 +1,18 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Rewards;
-using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Runtime.Composition;
 
 /// <summary>The composition root: run file -> plan -> engine, tokenizer, rows, rewards.</summary>
 public static class RunComposition
 {
+    /// <summary>Held-out problems that are sampled together.</summary>
+    internal const int HeldOutAtOnce = 128;
+
     /// <summary>Checks a run file against this machine. All mistakes at once.</summary>
     public static PlanResult Plan(RunOptions options, RewardRegistry rewards) => options.ToPlan(new HostFacts(rewards));
 
@@ -47,7 +50,7 @@ public static class RunComposition
 
         if (heldOut is not null)
         {
-            samplers.Add(new SampleShape(Math.Min(heldOut.Rows.Count, HeldOut.PromptsAtOnce), 1, Longest(heldOut), identity.Evaluation!.MaxCompletionLength));
+            samplers.Add(new SampleShape(Math.Min(heldOut.Rows.Count, HeldOutAtOnce), 1, Longest(heldOut), identity.Evaluation!.MaxCompletionLength));
         }
 
         bool overlaps = identity.Order is not { Kind: OrderKind.Canonical, Lag: 0 } || heldOut is not null;

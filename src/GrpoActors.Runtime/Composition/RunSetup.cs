@@ -1,6 +1,5 @@
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
-using GrpoActors.Runtime.Workers;
 using GrpoActors.Text;
 
 namespace GrpoActors.Runtime.Composition;

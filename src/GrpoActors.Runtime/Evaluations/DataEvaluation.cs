@@ -1,8 +1,7 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
 using GrpoActors.Rewards;
 using GrpoActors.Runtime.Composition;

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using GrpoActors.Audit;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;

@@ -1,7 +1,7 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;

@@ -1,5 +1,6 @@
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 
 namespace GrpoActors.Runtime.Reports;
 

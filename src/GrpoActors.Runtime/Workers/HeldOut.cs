@@ -1,10 +1,9 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Composition;
 
@@ -13,8 +12,6 @@ namespace GrpoActors.Runtime.Workers;
 /// <summary>Greedy accuracy on the held-out problems.</summary>
 public static class HeldOut
 {
-    internal const int PromptsAtOnce = 128;
-
     public static Evaluation Evaluate(RunSetup setup, ISampler sampler, PolicyWeights policy, EvaluationPlan plan, TimeProvider time, CancellationToken stop)
     {
         PromptTable problems = setup.HeldOut ?? throw new InvalidOperationException("The plan has no held-out problems.");
@@ -26,9 +23,9 @@ public static class HeldOut
         sampler.Load(policy);
         int correct = 0, judged = 0;
         double sum = 0;
-        for (int first = 0; first < problems.Rows.Count; first += PromptsAtOnce)
+        for (int first = 0; first < problems.Rows.Count; first += RunComposition.HeldOutAtOnce)
         {
-            int count = Math.Min(PromptsAtOnce, problems.Rows.Count - first);
+            int count = Math.Min(RunComposition.HeldOutAtOnce, problems.Rows.Count - first);
             SamplePrompt[] asked = [.. Enumerable.Range(first, count).Select(row => new SamplePrompt(problems.Prompt(row), seeds.Evaluation(0, (uint)row, 0), [0]))];
             IReadOnlyList<Completion[]> answers = sampler.Sample(asked, settings, null, stop);
             for (int i = 0; i < count; i++)

@@ -1,7 +1,6 @@
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;

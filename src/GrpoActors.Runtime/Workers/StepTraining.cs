@@ -1,6 +1,5 @@
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;

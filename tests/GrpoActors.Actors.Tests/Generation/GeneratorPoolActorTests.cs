@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.TestKit;
@@ -7,7 +8,6 @@ using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
 using Xunit;
 

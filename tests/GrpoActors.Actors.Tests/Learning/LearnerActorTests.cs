@@ -4,7 +4,6 @@ using GrpoActors.Actors.Learning;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Hub.Tests;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using Akka.Hosting;
 using Akka.Persistence.Sql;
 using Akka.TestKit;
@@ -5,7 +6,6 @@ using Akka.TestKit.Xunit2;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Audit;
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

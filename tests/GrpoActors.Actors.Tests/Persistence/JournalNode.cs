@@ -1,10 +1,10 @@
+using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 
 namespace GrpoActors.Actors.Tests.Persistence;

@@ -1,5 +1,4 @@
 using GrpoActors.Core;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Schedules;

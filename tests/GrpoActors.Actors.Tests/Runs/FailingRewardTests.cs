@@ -1,5 +1,5 @@
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Hub.Tests;
 using GrpoActors.Runtime.Workers;
 using Xunit;

@@ -1,5 +1,4 @@
 using GrpoActors.Audit;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.TestKit;
@@ -6,7 +7,6 @@ using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Runtime.Composition;
 using Xunit;

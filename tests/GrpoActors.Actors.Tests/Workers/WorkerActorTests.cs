@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Protocol;
@@ -5,7 +6,6 @@ using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;
-using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Workers;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using System.Diagnostics;
 using Akka.Actor;
 using Akka.Actor.Setup;
@@ -64,8 +65,8 @@ internal sealed class MeasuredCoordinator : IAsyncDisposable
     private static TimeSpan Receiving(Command.CompletionsArrived arrived)
     {
         byte[] bytes = EventRecord.Encode(new RunEvent.CompletionsScored(
-            arrived.Ticket.Group, arrived.Ticket.Version, arrived.Weights, [.. arrived.Completions.Select(completion => new Core.Scoring.ScoredCompletion(completion, []))],
-            new Core.Scoring.Provenance(arrived.Generator.Name, arrived.Elapsed, TimeSpan.Zero)));
+            arrived.Ticket.Group, arrived.Ticket.Version, arrived.Weights, [.. arrived.Completions.Select(completion => new Core.Completions.ScoredCompletion(completion, []))],
+            new Core.Completions.Provenance(arrived.Generator.Name, arrived.Elapsed, TimeSpan.Zero)));
         long started = Stopwatch.GetTimestamp();
         EventRecord.Decode(bytes);
         return Stopwatch.GetElapsedTime(started);

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;

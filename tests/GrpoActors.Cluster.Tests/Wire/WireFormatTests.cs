@@ -1,12 +1,11 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using System.Runtime.Serialization;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Journal.Records;
 using Xunit;
 

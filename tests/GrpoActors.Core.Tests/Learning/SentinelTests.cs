@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Tests.Runs;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Dumps;
 using GrpoActors.Core.Objectives;
 using Xunit;
 

@@ -1,5 +1,5 @@
+using GrpoActors.Core.Runs;
 using GrpoActors.Core.Advantages;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using Xunit;

@@ -1,8 +1,7 @@
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using Xunit;
 
 namespace GrpoActors.Core.Tests.Runs;

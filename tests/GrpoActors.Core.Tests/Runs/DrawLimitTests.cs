@@ -1,8 +1,6 @@
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Groups;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using Xunit;
 
 namespace GrpoActors.Core.Tests.Runs;

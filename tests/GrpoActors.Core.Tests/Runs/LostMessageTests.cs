@@ -1,5 +1,5 @@
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;

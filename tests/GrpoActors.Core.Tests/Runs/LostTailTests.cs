@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using Xunit;

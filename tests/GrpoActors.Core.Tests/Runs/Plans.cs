@@ -1,4 +1,3 @@
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Schedules;

@@ -1,4 +1,4 @@
-using GrpoActors.Core.Runs;
+using GrpoActors.Core.Deciding;
 using Xunit;
 
 namespace GrpoActors.Core.Tests.Runs;

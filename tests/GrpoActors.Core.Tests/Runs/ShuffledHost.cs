@@ -1,9 +1,8 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using Xunit;
 
 namespace GrpoActors.Core.Tests.Runs;

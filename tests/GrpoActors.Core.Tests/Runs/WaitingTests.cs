@@ -1,5 +1,6 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using Xunit;
@@ -83,7 +84,7 @@ public sealed class WaitingTests
     {
         RunIdentity plan = Plans.Identity(dropZeroSpread: true);
         plan = plan with { Order = plan.Order with { EmptyStepsMax = 1 } };
-        ShuffledHost host = new ShuffledHost(plan, 1) { Rewards = (_, _) => new Core.Scoring.ScoreOutcome.Scored(1) }.ToTheEnd();
+        ShuffledHost host = new ShuffledHost(plan, 1) { Rewards = (_, _) => new Core.Completions.ScoreOutcome.Scored(1) }.ToTheEnd();
         Assert.Equal(RunEnd.TooManyEmptySteps, host.Run.Ended!.Reason);
         Assert.Equal(host.Run.Version.Steps, host.Run.Checkpoints.Max(checkpoint => checkpoint.Step));
     }

@@ -1,11 +1,9 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Plans;
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Journal.Records;
 
 namespace GrpoActors.Journal.Tests.Records;

@@ -1,10 +1,9 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Audit;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Recorded;
 using Xunit;

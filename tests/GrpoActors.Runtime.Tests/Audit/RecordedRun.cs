@@ -1,12 +1,11 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Schedules;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;
 using Xunit;

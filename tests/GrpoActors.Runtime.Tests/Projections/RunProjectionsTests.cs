@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;

@@ -1,7 +1,6 @@
+using GrpoActors.Core.Completions;
 using GrpoActors.Core;
-using GrpoActors.Core.Generation;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 using GrpoActors.Simulation.Tests.Faults;
 using GrpoActors.Simulation.Tests.World;
 

@@ -1,6 +1,4 @@
 using GrpoActors.Core;
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Training;

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;

@@ -1,8 +1,8 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 
-namespace GrpoActors.Core.Groups;
+namespace GrpoActors.Core.Runs;
 
 public enum GroupFate : byte
 {

@@ -1,8 +1,8 @@
+using GrpoActors.Engine.Models;
 using GrpoActors.Core;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Numerics;
 
-namespace GrpoActors.Engine.Models;
+namespace GrpoActors.Engine.Cpu;
 
 /// <summary>Starting weights of a model that was never trained.</summary>
 public static class Initialisation

@@ -1,4 +1,4 @@
-namespace GrpoActors.Core.Runs;
+namespace GrpoActors.Core.Deciding;
 
 /// <summary>
 /// How often a worker may fail and be started again: a bounded number of times, after a back-off that doubles. For every

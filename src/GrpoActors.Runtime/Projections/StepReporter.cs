@@ -1,9 +1,9 @@
+using GrpoActors.Core.Runs;
+using GrpoActors.Runtime.Reports;
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
-using GrpoActors.Runtime.Projections;
 
-namespace GrpoActors.Runtime.Reports;
+namespace GrpoActors.Runtime.Projections;
 
 /// <summary>Turns what was written of a step into its report, with the time that it took.</summary>
 internal sealed class StepReporter(RunIdentity plan, TimeProvider time)

@@ -1,3 +1,5 @@
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
@@ -6,7 +8,7 @@ using GrpoActors.Core.Plans;
 using GrpoActors.Core.Prompts;
 using GrpoActors.Core.Scoring;
 
-namespace GrpoActors.Core.Runs;
+namespace GrpoActors.Core.Deciding;
 
 /// <summary>
 /// The five stages over one fold. A host feeds it commands; what comes back are the events to append, already folded, and the effects to run

@@ -1,14 +1,12 @@
+using GrpoActors.Core.Completions;
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
-using GrpoActors.Core.Generation;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using GrpoActors.Core.Scoring;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>
 /// The ledger: h(0) = SHA-256 of the plan's identity, h(s+1) = SHA-256(h(s), record of step s). The layout of a record stands in this room's README.

@@ -1,8 +1,8 @@
+using GrpoActors.Core.Preferences;
 using System.Collections.Immutable;
 using System.Text.Json;
-using GrpoActors.Core.Objectives;
 
-namespace GrpoActors.Core.Preferences;
+namespace GrpoActors.Core.Dumps;
 
 /// <summary>Replays the preference part of a dump: DPO's relatives by TRL, and group-robust steps.</summary>
 internal static class PreferenceReplay

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>
 /// Watch a step's outcome before it is committed. The verdict is a pure function of the run's state and the step's outputs, so a run that is killed

@@ -1,7 +1,8 @@
+using GrpoActors.Core.Objectives;
 using System.Text.Json;
 using GrpoActors.Core.Advantages;
 
-namespace GrpoActors.Core.Objectives;
+namespace GrpoActors.Core.Dumps;
 
 /// <summary>Settings of a dump's cases, under the names that TRL and verl give them.</summary>
 internal static class ReplayConfig

@@ -1,6 +1,7 @@
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 
-namespace GrpoActors.Core.Runs;
+namespace GrpoActors.Core.Deciding;
 
 /// <summary>
 /// Decides for a run and says what to append when: the stages decide on each command, what they decide is gathered, and <see cref="Take"/> hands it

@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 
-namespace GrpoActors.Core.Groups;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>When the next step's batch is complete, and what is in it: pure functions of the run's state.</summary>
 public static class StepBatch

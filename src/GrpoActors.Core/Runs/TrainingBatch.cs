@@ -1,7 +1,7 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>A step's batch, complete: what the trainer needs besides its own state and the data rows.</summary>
 /// <param name="Rows">grpo: the completions, in the order of the step's groups; empty in an sft step, whose examples the host reads by range.</param>

@@ -1,9 +1,9 @@
+using GrpoActors.Engine.Models;
 using System.Collections.Concurrent;
 using GrpoActors.Core;
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Formats.Safetensors;
 
-namespace GrpoActors.Engine.Models;
+namespace GrpoActors.Engine.Cpu;
 
 /// <summary>Weights of a Hugging Face folder as version 0 of a policy.</summary>
 public static class WeightFiles

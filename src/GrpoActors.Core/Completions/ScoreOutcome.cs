@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Generation;
 
-namespace GrpoActors.Core.Scoring;
+namespace GrpoActors.Core.Completions;
 
 /// <summary>What one reward said of one completion. A fault is an outcome of its own and never becomes a number.</summary>
 public abstract record ScoreOutcome

@@ -1,7 +1,8 @@
+using GrpoActors.Core.Runs;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Groups;
 
 /// <summary>Advantages of a step's rows, from their rewards and, with a penalty in the reward, from what the reference policy says of their tokens.</summary>
 public static class StepAdvantages

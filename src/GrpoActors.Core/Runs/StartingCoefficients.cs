@@ -1,6 +1,6 @@
 using GrpoActors.Core.Plans;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>The adaptive coefficients that a phase begins with.</summary>
 public static class StartingCoefficients

@@ -1,8 +1,8 @@
+using GrpoActors.Core.Objectives;
 using System.Text.Json;
 using GrpoActors.Core.Advantages;
-using GrpoActors.Core.Preferences;
 
-namespace GrpoActors.Core.Objectives;
+namespace GrpoActors.Core.Dumps;
 
 /// <summary>How far one case of a dump is from what is computed here.</summary>
 /// <param name="Case">Its settings, as the dump writes them.</param>

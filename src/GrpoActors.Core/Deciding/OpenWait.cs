@@ -1,10 +1,11 @@
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Scoring;
 
-namespace GrpoActors.Core.Runs;
+namespace GrpoActors.Core.Deciding;
 
 /// <summary>Something that a run waits for: who asked for it, what it is, which ids it holds, and the deadline at which it is asked for again.</summary>
 /// <param name="Owner">The stage that asks again.</param>

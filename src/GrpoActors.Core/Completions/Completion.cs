@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 
-namespace GrpoActors.Core.Generation;
+namespace GrpoActors.Core.Completions;
 
 /// <summary>Why a completion ended.</summary>
 public enum FinishReason : byte

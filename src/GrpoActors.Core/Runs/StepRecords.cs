@@ -1,14 +1,7 @@
+using GrpoActors.Core.Plans;
 using System.Collections.Immutable;
 
-namespace GrpoActors.Core.Learning;
-
-public enum PhaseKind : byte
-{
-    /// <summary>Supervised: worked examples, the loss is their mean negative log-prob.</summary>
-    Sft = 0,
-    /// <summary>Group-relative policy optimisation.</summary>
-    Grpo = 1,
-}
+namespace GrpoActors.Core.Runs;
 
 /// <summary>Coefficients that move from step to step.</summary>
 /// <param name="KlCoefficient">TRL: beta. Of the penalty in the reward where the objective has one there, else of the one in the loss.</param>

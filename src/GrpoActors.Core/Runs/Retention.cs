@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
-using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 
-namespace GrpoActors.Core.Learning;
+namespace GrpoActors.Core.Runs;
 
 /// <summary>Which checkpoints a run must keep, and which the plan asks for besides: pure functions of its state.</summary>
 public static class Retention

@@ -1,7 +1,8 @@
+using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 
-namespace GrpoActors.Core.Runs;
+namespace GrpoActors.Core.Deciding;
 
 /// <summary>The ledger's value at a step, as a checkpoint's manifest holds it.</summary>
 /// <param name="Step">Committed steps.</param>
