@@ -140,11 +140,11 @@ public sealed partial class HubClient : IDisposable
             return response;
         }
 
-        using (response)
-        {
-            return fromByte > 0 && (isOtherPart || response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable) ? await Open(model, commit, file, 0, stop)
-                : throw (isOtherPart ? new TransientException("the server sends another part of the file than was asked for") : Failed(response.StatusCode, $"{file} of {model}"));
-        }
+        HttpStatusCode status = response.StatusCode;
+        response.Dispose();
+        return fromByte > 0 && (isOtherPart || status == HttpStatusCode.RequestedRangeNotSatisfiable) ? await Open(model, commit, file, 0, stop)
+            : isOtherPart ? throw new TransientException("the server sends another part of the file than was asked for")
+            : throw Failed(status, $"{file} of {model}");
     }
 
     private async Task<HttpResponseMessage> Get(string path, long fromByte, CancellationToken stop)
@@ -187,8 +187,9 @@ public sealed partial class HubClient : IDisposable
     {
         >= 500 or 429 or 408 => new TransientException($"{endpoint.Host} answered {(int)status}"),
         401 or 403 => new HubException(
-            $"{what}: {endpoint.Host} refuses access ({(int)status}). The model is private, gated or not there; "
-            + $"{(token is null ? "accept its terms on its page and set HF_TOKEN" : "HF_TOKEN does not open it: accept the terms on its page, or use another token")}.", isMistake: true),
+            $"{what}: {endpoint.Host} refuses access ({(int)status}). The model is private, gated or not there; " + (token is null
+                ? "accept its terms on its page and set HF_TOKEN."
+                : "HF_TOKEN does not open it: accept the terms on its page, or use another token."), isMistake: true),
         404 => new HubException($"{what}: is not on {endpoint.Host} (404). Check owner, name and revision.", isMistake: true),
         _ => new HubException($"{what}: {endpoint.Host} answered {(int)status}. Try again later."),
     };

@@ -12,7 +12,8 @@ public sealed record PullProgress(string File, long Bytes, long SizeBytes);
 /// </summary>
 public sealed class HubPull(HubClient hub, HubCache cache, RetryPolicy retries, TimeProvider time, Action<PullProgress>? progress = null)
 {
-    public static readonly RetryPolicy UsualRetries = new(6, FirstPause: TimeSpan.FromSeconds(1), PauseMax: TimeSpan.FromSeconds(16), SilenceMax: TimeSpan.FromSeconds(60));
+    public static readonly RetryPolicy UsualRetries =
+        new(AttemptsMax: 6, FirstPause: TimeSpan.FromSeconds(1), PauseMax: TimeSpan.FromSeconds(16), SilenceMax: TimeSpan.FromSeconds(60));
 
     private const string Incomplete = ".incomplete";
     private const long ProgressBytes = 8 << 20;
@@ -25,7 +26,8 @@ public sealed class HubPull(HubClient hub, HubCache cache, RetryPolicy retries, 
     /// <exception cref="StorageException">The cache cannot be written.</exception>
     public async Task<string> Pull(HubModel model, CancellationToken stop)
     {
-        HubListing listing = await retries.WithRetries(silence => hub.List(model, silence.Token), () => 0, (attempts, last) => GivenUp($"{model}", attempts, last), time, stop);
+        HubListing listing = await retries.WithRetries(
+            silence => hub.List(model, silence.Token), bytes: () => 0, (attempts, last) => GivenUp($"{model}", attempts, last), time, stop);
         // config.json last: a folder without it is no model yet.
         HubFile[] files = [.. listing.Files.Where(IsWanted).OrderBy(file => file.Name == "config.json").ThenBy(file => file.Name, StringComparer.Ordinal)];
         if (files.All(file => file.Name != "config.json"))
@@ -102,7 +104,8 @@ public sealed class HubPull(HubClient hub, HubCache cache, RetryPolicy retries, 
                         ? $"the server sends more than the {file.SizeBytes} bytes that the Hub's list says"
                         : $"the server announces {fromByte + announced} bytes, and the Hub's list says {file.SizeBytes}"),
                     WrongHash = _ => new HubException(
-                        $"{what}: what arrives does not have the hash that the Hub states ({file.Hash}), twice. Nothing was kept; a proxy or mirror in between may be the cause."),
+                        $"{what}: what arrives does not have the hash that the Hub states ({file.Hash}), twice. "
+                        + "Nothing was kept; a proxy or mirror in between may be the cause."),
                     Progress = Show,
                 };
                 await download.Run(stop);

@@ -120,7 +120,9 @@ public sealed class HubPullTests : IDisposable
     {
         Directory.CreateDirectory(folder.File("models--owner--name/blobs"));
         File.WriteAllBytes(folder.File($"models--owner--name/blobs/{SmallHub.HashOf(Weights, true)}.incomplete"), Weights[..1000]);
-        hub.Misbehave = asked => IsWeights(asked) && asked.FromByte > 0 ? Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{range}Content-Length: 5\r\nConnection: close\r\n\r\nother") : null;
+        hub.Misbehave = asked => IsWeights(asked) && asked.FromByte > 0
+            ? Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{range}Content-Length: 5\r\nConnection: close\r\n\r\nother")
+            : null;
         Assert.Equal(Weights, File.ReadAllBytes(Path.Combine(await Pull(), "model.safetensors")));
         Assert.Equal([1000, 0], hub.Requests.Where(IsWeights).Select(asked => asked.FromByte));
     }

@@ -71,7 +71,8 @@ internal sealed class BulkClient : IDisposable
             Open = (fromByte, stop) => Open(at, fromByte, stop),
             GivenUp = (tries, last) => new BulkException(last is TransientException { RetryAfter: not null }
                 ? $"{at} has said for {options.Retries.BusyMax} that its node is busy."
-                : $"{at} could not be read: {tries} tries in a row brought nothing, the last one because {(last is TransientException ? "" : "of this: ")}{last.Message.TrimEnd('.')}.", last),
+                : $"{at} could not be read: {tries} tries in a row brought nothing, the last one because "
+                    + $"{(last is TransientException ? "" : "of this: ")}{last.Message.TrimEnd('.')}.", last),
             WrongLength = (fromByte, sends) => new BulkException(sends is null
                 ? $"{at} sends more than the {lengthBytes} bytes that were announced."
                 : $"{at} sends {sends} bytes where {lengthBytes - fromByte} of {lengthBytes} were left."),
@@ -96,7 +97,8 @@ internal sealed class BulkClient : IDisposable
             throw new BulkException($"{at} is refused: its node has another join secret, or a certificate of another authority or for another host.", e);
         }
 
-        if (response.StatusCode == HttpStatusCode.OK || (response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == fromByte))
+        if (response.StatusCode == HttpStatusCode.OK
+            || (response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == fromByte))
         {
             return response;
         }

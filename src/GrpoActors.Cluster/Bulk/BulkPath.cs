@@ -33,6 +33,7 @@ internal abstract partial record BulkPath
         return long.TryParse(match.Groups["version"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out long steps) ? new Weights(steps) : null;
     }
 
-    [GeneratedRegex(@"\A/(contents/(?<sha>[0-9a-f]{64})|weights/(?<version>0|[1-9][0-9]{0,18}))\z", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"\A/(contents/(?<sha>[0-9a-f]{64})|weights/(?<version>0|[1-9][0-9]{0,18}))\z", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
     private static partial Regex Forms();
 }

@@ -267,7 +267,8 @@ internal sealed class NodeServer : IAsyncDisposable
         BulkPath.Content content when store.TryGet(content.Sha256) is { } bytes =>
             Results.Bytes(bytes, Bytes, entityTag: TagOf(content.Sha256), enableRangeProcessing: true),
         BulkPath.Weights weights when store.TryGetWeights(weights.Version) is { } offered =>
-            Results.Stream(new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Served!.Content.Sha256), enableRangeProcessing: true),
+            Results.Stream(
+                new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Served!.Content.Sha256), enableRangeProcessing: true),
         _ => null,
     };
 

@@ -22,7 +22,11 @@ internal sealed record NodeSettings(
         new ContentStoreOptions(config.GetLong("grpo.bulk.contents-bytes-max"), config.GetTimeSpan("grpo.bulk.contents-age-max")),
         new BulkClientOptions
         {
-            Retries = new(config.GetInt("grpo.bulk.tries-max"), config.GetTimeSpan("grpo.bulk.first-pause"), config.GetTimeSpan("grpo.bulk.pause-max"), config.GetTimeSpan("grpo.bulk.silence-max"))
+            Retries = new(
+                config.GetInt("grpo.bulk.tries-max"),
+                config.GetTimeSpan("grpo.bulk.first-pause"),
+                config.GetTimeSpan("grpo.bulk.pause-max"),
+                config.GetTimeSpan("grpo.bulk.silence-max"))
             {
                 BusyMax = config.GetTimeSpan("grpo.bulk.busy-max"),
             },

@@ -34,7 +34,7 @@ public sealed record AnnouncedContent(long LengthBytes, string Hash, Func<Increm
 
 /// <summary>Brings a content into a stream, across lost connections. What is asked of which server, and how failures are told, is the caller's.</summary>
 /// <param name="to">Can seek; what it holds after a failure is not to be used, except to resume.</param>
-/// <param name="resume">The stream is a file's: the download goes on at its end, and cuts it where what it holds is no good. Else it is written over from byte 0 on.</param>
+/// <param name="resume">The stream is a file's: the download goes on at its end, or cuts it where what it holds is no good. Else byte 0 is the first.</param>
 /// <remarks>
 /// <code>
 /// attempt --bytes--> broken off --> pause --> attempt from that byte on (range)     until AttemptsMax in a row bring nothing: GivenUp
@@ -49,7 +49,7 @@ public sealed class ResumableDownload(AnnouncedContent content, Stream to, bool 
     private IncrementalHash hash = content.NewHash();
     private long bytes;
 
-    /// <summary>Asks for the bytes from this one on. The answer is 200 with all of them or 206 with those; else an exception, a <see cref="TransientException"/> where another attempt may help.</summary>
+    /// <summary>Asks for the bytes from this one on: the answer is 206 with them, or 200 with all. <see cref="TransientException"/>: is tried again.</summary>
     public required Func<long, CancellationToken, Task<HttpResponseMessage>> Open { get; init; }
 
     /// <summary>After so many failures, of which this is the last.</summary>

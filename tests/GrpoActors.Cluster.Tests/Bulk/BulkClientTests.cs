@@ -60,7 +60,8 @@ public sealed class BulkClientTests
     {
         byte[] busy = ScriptedServer.Answer("503 Service Unavailable", [], "Content-Length: 0", "Retry-After: 10");
         await using var server = new ScriptedServer([.. Enumerable.Repeat(busy, 8)]);
-        BulkException failed = await Assert.ThrowsAsync<BulkException>(() => Get(server, new BulkClientOptions { Retries = Usual with { BusyMax = TimeSpan.FromSeconds(60) } }));
+        var options = new BulkClientOptions { Retries = Usual with { BusyMax = TimeSpan.FromSeconds(60) } };
+        BulkException failed = await Assert.ThrowsAsync<BulkException>(() => Get(server, options));
         Assert.Equal($"{server.Address} has said for 00:01:00 that its node is busy.", failed.Message);
     }
 

@@ -9,7 +9,8 @@ namespace GrpoActors.Formats.Tests.Transfers;
 public sealed class ResumableDownloadTests
 {
     private static readonly byte[] Thing = [.. Enumerable.Range(0, 1000).Select(i => (byte)(i * 7))];
-    private static readonly AnnouncedContent Announced = new(Thing.Length, Convert.ToHexStringLower(SHA256.HashData(Thing)), () => IncrementalHash.CreateHash(HashAlgorithmName.SHA256));
+    private static readonly AnnouncedContent Announced =
+        new(Thing.Length, Convert.ToHexStringLower(SHA256.HashData(Thing)), () => IncrementalHash.CreateHash(HashAlgorithmName.SHA256));
 
     private readonly List<long> asked = [];
 
@@ -44,7 +45,8 @@ public sealed class ResumableDownloadTests
     public async Task A_server_that_always_begins_anew_and_never_ends_is_given_up()
     {
         using var file = new MemoryStream();
-        Exception failed = await Assert.ThrowsAsync<InvalidDataException>(() => Get(file, resume: true, (_, attempt) => Answer(0, attempt % 2 == 0 ? 300 : 200)));
+        Exception failed = await Assert.ThrowsAsync<InvalidDataException>(
+            () => Get(file, resume: true, (_, attempt) => Answer(0, attempt % 2 == 0 ? 300 : 200)));
         Assert.Equal("given up after 3: the connection ended after 200 of 1000 bytes", failed.Message);
         Assert.Equal(200, file.Length); // what came last is kept
         Assert.Equal(4, asked.Count);
@@ -60,7 +62,10 @@ public sealed class ResumableDownloadTests
 
     private static HttpResponseMessage Answer(long from, int to)
     {
-        var answer = new HttpResponseMessage(from > 0 ? HttpStatusCode.PartialContent : HttpStatusCode.OK) { Content = new StreamContent(new MemoryStream(Thing[(int)from..to])) };
+        var answer = new HttpResponseMessage(from > 0 ? HttpStatusCode.PartialContent : HttpStatusCode.OK)
+        {
+            Content = new StreamContent(new MemoryStream(Thing[(int)from..to])),
+        };
         answer.Content.Headers.ContentLength = Thing.Length - from;
         answer.Content.Headers.ContentRange = from > 0 ? new ContentRangeHeaderValue(from, Thing.Length - 1, Thing.Length) : null;
         return answer;
@@ -85,6 +90,7 @@ public sealed class ResumableDownloadTests
 
     private sealed class FullDisk : MemoryStream
     {
-        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("No space left on device.");
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            throw new IOException("No space left on device.");
     }
 }
