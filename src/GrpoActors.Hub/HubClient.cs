@@ -1,9 +1,12 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using GrpoActors.Formats.Files;
+using GrpoActors.Formats.Transfers;
 
 namespace GrpoActors.Hub;
 
@@ -28,7 +31,20 @@ public sealed partial record HubModel(string Owner, string Name, string Revision
 public sealed record HubListing(string Commit, ImmutableArray<HubFile> Files);
 
 /// <param name="Hash">SHA-256 of the content for a file kept in LFS, else git's SHA-1 of the blob; in hexadecimal.</param>
-public sealed record HubFile(string Name, long SizeBytes, string Hash, bool IsLfs);
+public sealed record HubFile(string Name, long SizeBytes, string Hash, bool IsLfs)
+{
+    internal AnnouncedContent Content => new(SizeBytes, Hash, NewHash);
+
+    private IncrementalHash NewHash()
+    {
+        // Git's name of a blob: no defence against forgery, and none is needed beyond https.
+#pragma warning disable CA5350
+        var hash = IncrementalHash.CreateHash(IsLfs ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+#pragma warning restore CA5350
+        hash.AppendData(IsLfs ? [] : Encoding.ASCII.GetBytes($"blob {SizeBytes}\0"));
+        return hash;
+    }
+}
 
 /// <summary>The Hub does not answer as it should, or has not what was asked for. One sentence.</summary>
 public sealed class HubException : StorageException
@@ -98,31 +114,38 @@ public sealed partial class HubClient : IDisposable
             throw Failed(response.StatusCode, $"{model}");
         }
 
-        await using Stream body = await response.Content.ReadAsStreamAsync(stop);
-        using var text = new MemoryStream();
-        await Copy(body, text, stop);
-        return Listing(model, text.ToArray());
+        try
+        {
+            await response.Content.LoadIntoBufferAsync(ListingBytesMax, stop);
+        }
+        catch (HttpRequestException e)
+        {
+            throw e.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded
+                ? new HubException($"The list of files that {endpoint.Host} gives is longer than {ListingBytesMax} bytes.")
+                : new TransientException("the connection was lost", e);
+        }
+
+        return Listing(model, await response.Content.ReadAsByteArrayAsync(stop));
     }
 
-    /// <summary>A file's content from a byte on. The status is 200 (from the beginning), 206 (from there on) or 416.</summary>
+    /// <summary>A file's content from a byte on (status 206), or from its beginning (200) where the server cannot, or will not, send the rest alone.</summary>
     /// <exception cref="HubException">Access is refused, or the file is not there.</exception>
-    /// <exception cref="HttpRequestException">The connection fails, or the server does: worth another attempt.</exception>
+    /// <exception cref="TransientException">The server fails: worth another attempt, as is a <see cref="HttpRequestException"/>.</exception>
     public async Task<HttpResponseMessage> Open(HubModel model, string commit, string file, long fromByte, CancellationToken stop)
     {
         HttpResponseMessage response = await Get($"{model.Owner}/{model.Name}/resolve/{commit}/{Uri.EscapeDataString(file)}", fromByte, stop);
-        if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent or HttpStatusCode.RequestedRangeNotSatisfiable)
+        bool isOtherPart = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From != fromByte;
+        if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PartialContent && !isOtherPart)
         {
             return response;
         }
 
         HttpStatusCode status = response.StatusCode;
         response.Dispose();
-        throw Failed(status, $"{file} of {model}");
+        return fromByte > 0 && (isOtherPart || status == HttpStatusCode.RequestedRangeNotSatisfiable) ? await Open(model, commit, file, 0, stop)
+            : isOtherPart ? throw new TransientException("the server sends another part of the file than was asked for")
+            : throw Failed(status, $"{file} of {model}");
     }
-
-    private Exception Failed(HttpStatusCode status, string what) => (int)status is >= 500 or 429 or 408
-        ? new HttpRequestException($"{endpoint.Host} answered {(int)status}", null, status)
-        : Refused(status, what);
 
     private async Task<HttpResponseMessage> Get(string path, long fromByte, CancellationToken stop)
     {
@@ -160,12 +183,15 @@ public sealed partial class HubClient : IDisposable
 
     private bool SameOrigin(Uri at) => Uri.Compare(at, endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
 
-    private HubException Refused(HttpStatusCode status, string what) => status switch
+    private Exception Failed(HttpStatusCode status, string what) => (int)status switch
     {
-        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new(
-            $"{what}: {endpoint.Host} refuses access ({(int)status}). The model is private, gated or not there; {(token is null ? "accept its terms on its page and set HF_TOKEN" : "HF_TOKEN does not open it: accept the terms on its page, or use another token")}.", isMistake: true),
-        HttpStatusCode.NotFound => new($"{what}: is not on {endpoint.Host} (404). Check owner, name and revision.", isMistake: true),
-        _ => new($"{what}: {endpoint.Host} answered {(int)status}. Try again later."),
+        >= 500 or 429 or 408 => new TransientException($"{endpoint.Host} answered {(int)status}"),
+        401 or 403 => new HubException(
+            $"{what}: {endpoint.Host} refuses access ({(int)status}). The model is private, gated or not there; " + (token is null
+                ? "accept its terms on its page and set HF_TOKEN."
+                : "HF_TOKEN does not open it: accept the terms on its page, or use another token."), isMistake: true),
+        404 => new HubException($"{what}: is not on {endpoint.Host} (404). Check owner, name and revision.", isMistake: true),
+        _ => new HubException($"{what}: {endpoint.Host} answered {(int)status}. Try again later."),
     };
 
     private HubListing Listing(HubModel model, byte[] json)
@@ -196,32 +222,6 @@ public sealed partial class HubClient : IDisposable
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
             throw new HubException($"{model}: the answer of {endpoint.Host} is no list of a model's files ({e.Message.TrimEnd('.')}). Check HF_ENDPOINT.", e);
-        }
-    }
-
-    private async Task Copy(Stream from, MemoryStream to, CancellationToken stop)
-    {
-        byte[] buffer = new byte[1 << 16];
-        int read;
-        while ((read = await Next()) > 0)
-        {
-            to.Write(buffer, 0, read);
-            if (to.Length > ListingBytesMax)
-            {
-                throw new HubException($"The list of files that {endpoint.Host} gives is longer than {ListingBytesMax} bytes.");
-            }
-        }
-
-        async Task<int> Next()
-        {
-            try
-            {
-                return await from.ReadAsync(buffer, stop);
-            }
-            catch (IOException lost)
-            {
-                throw new HttpRequestException("the connection was lost", lost);
-            }
         }
     }
 

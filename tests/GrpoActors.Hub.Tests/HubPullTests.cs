@@ -1,4 +1,5 @@
 using System.Text;
+using GrpoActors.Formats.Transfers;
 using GrpoActors.Journal.Tests;
 using Xunit;
 
@@ -48,7 +49,7 @@ public sealed class HubPullTests : IDisposable
         }
 
         using var client = new HubClient(small.Address, token: null, useProxy: false);
-        string snapshot = await new HubPull(client, new HubCache(folder.Path), Patience, new SteppedTime()).Pull(Model, CancellationToken.None);
+        string snapshot = await new HubPull(client, new HubCache(folder.Path), Retries, new SteppedTime()).Pull(Model, CancellationToken.None);
         Assert.All(Directory.EnumerateFiles(snapshot), file => Assert.NotNull(new FileInfo(file).LinkTarget));
         using PretrainedModel pulled = PretrainedModel.Open(snapshot), original = PretrainedModel.Open(published);
         Assert.Equal(original.Weights.Policy, pulled.Weights.Policy);
@@ -110,6 +111,20 @@ public sealed class HubPullTests : IDisposable
             cut = true;
             return hub.Answer(asked)[..^50_000];
         }
+    }
+
+    [Theory]
+    [InlineData("416 Range Not Satisfiable", "")]
+    [InlineData("206 Partial Content", "Content-Range: bytes 7-11/300000\r\n")]
+    public async Task A_server_that_refuses_the_rest_or_sends_another_part_is_asked_from_the_beginning(string status, string range)
+    {
+        Directory.CreateDirectory(folder.File("models--owner--name/blobs"));
+        File.WriteAllBytes(folder.File($"models--owner--name/blobs/{SmallHub.HashOf(Weights, true)}.incomplete"), Weights[..1000]);
+        hub.Misbehave = asked => IsWeights(asked) && asked.FromByte > 0
+            ? Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{range}Content-Length: 5\r\nConnection: close\r\n\r\nother")
+            : null;
+        Assert.Equal(Weights, File.ReadAllBytes(Path.Combine(await Pull(), "model.safetensors")));
+        Assert.Equal([1000, 0], hub.Requests.Where(IsWeights).Select(asked => asked.FromByte));
     }
 
     [Fact]
@@ -191,6 +206,13 @@ public sealed class HubPullTests : IDisposable
     }
 
     [Fact]
+    public async Task A_listing_without_end_is_cut()
+    {
+        hub.Listing = json => json + new string(' ', 1 << 24);
+        Assert.Contains("is longer than 16777216 bytes", (await Assert.ThrowsAsync<HubException>(Pull)).Message);
+    }
+
+    [Fact]
     public async Task Names_that_lead_out_of_the_folder_are_left_alone()
     {
         hub.Listing = json => json.Replace("\"tokenizer.json\"", "\"../tokenizer.json\"", StringComparison.Ordinal);
@@ -204,7 +226,7 @@ public sealed class HubPullTests : IDisposable
         var time = new SteppedTime();
         hub.Misbehave = _ =>
         {
-            time.Pass(Patience.IdleMax);
+            time.Pass(Retries.SilenceMax);
             return [];
         };
         HubException failed = await Assert.ThrowsAsync<HubException>(() => Pull(null, time));
@@ -226,7 +248,7 @@ public sealed class HubPullTests : IDisposable
 
     private static bool IsWeights(Asked asked) => asked.Path.EndsWith("/model.safetensors", StringComparison.Ordinal);
 
-    private static PullPatience Patience { get; } = new(3, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    private static RetryPolicy Retries { get; } = new(3, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.FromSeconds(20));
 
     private Task<string> Pull() => Pull(null);
 
@@ -234,6 +256,6 @@ public sealed class HubPullTests : IDisposable
     private async Task<string> Pull(string? token, SteppedTime? time = null)
     {
         using var client = new HubClient(hub.Address, token, useProxy: false);
-        return await new HubPull(client, new HubCache(folder.Path), Patience, time ?? new SteppedTime()).Pull(Model, CancellationToken.None);
+        return await new HubPull(client, new HubCache(folder.Path), Retries, time ?? new SteppedTime()).Pull(Model, CancellationToken.None);
     }
 }

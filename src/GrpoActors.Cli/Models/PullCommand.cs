@@ -29,7 +29,8 @@ internal static class PullCommand
             {
                 HubModel wanted = HubModel.Parse(parsed.GetRequiredValue(model));
                 using var hub = new HubClient(Variable("HF_ENDPOINT") ?? HubClient.DefaultEndpoint, Variable("HF_TOKEN"));
-                var pull = new HubPull(hub, new HubCache(parsed.GetValue(cache) ?? HubCache.DefaultFolder()), PullPatience.Usual, TimeProvider.System, progress => talk.WriteLine(Line(progress)));
+                var folder = new HubCache(parsed.GetValue(cache) ?? HubCache.DefaultFolder());
+                var pull = new HubPull(hub, folder, HubPull.UsualRetries, TimeProvider.System, progress => talk.WriteLine(Line(progress)));
                 parsed.InvocationConfiguration.Output.WriteLine(await pull.Pull(wanted, signals.Stop));
                 return ExitCodes.Done;
             }

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Core;
 using GrpoActors.Engine;
-using GrpoActors.Runtime.Checkpoints;
 
 namespace GrpoActors.Cluster.Bulk;
 
@@ -13,7 +12,7 @@ internal sealed record ContentStoreOptions(long ContentsBytesMax = 1L << 30, Tim
     public static readonly TimeSpan ContentsAgeMaxDefault = TimeSpan.FromMinutes(30);
 }
 
-/// <summary>What this process has on offer for other nodes, in memory: contents by their SHA-256, weights by version, the checkpoints of a folder. Thread-safe.</summary>
+/// <summary>What this process has on offer for other nodes, in memory: contents by their SHA-256, weights by version. Thread-safe.</summary>
 internal sealed class ContentStore(ContentStoreOptions options, TimeProvider time)
 {
     private readonly Lock gate = new();
@@ -25,7 +24,6 @@ internal sealed class ContentStore(ContentStoreOptions options, TimeProvider tim
     private readonly TimeSpan ageMax = options.ContentsAgeMax ?? ContentStoreOptions.ContentsAgeMaxDefault;
     private long contentsBytes;
     private Uri? address;
-    private string? checkpoints;
 
     /// <summary>Of all contents on the store.</summary>
     public long ContentsBytes
@@ -45,9 +43,6 @@ internal sealed class ContentStore(ContentStoreOptions options, TimeProvider tim
         get => address ?? throw new InvalidOperationException("The node's server does not run yet, so nothing on its store has an address.");
         internal set => address = value;
     }
-
-    /// <summary>The folder whose checkpoints are served; null where none is.</summary>
-    public string? CheckpointFolder => checkpoints;
 
     /// <summary>The same bytes again are the same content, as young as if they were new.</summary>
     /// <exception cref="BulkException">More bytes than the whole store may hold.</exception>
@@ -131,9 +126,6 @@ internal sealed class ContentStore(ContentStoreOptions options, TimeProvider tim
             }
         }
     }
-
-    /// <param name="folder">As <see cref="CheckpointStore"/> keeps it; need not exist yet.</param>
-    public void OfferCheckpoints(string folder) => checkpoints = Path.GetFullPath(folder);
 
     internal OfferedWeights? TryGetWeights(long version)
     {

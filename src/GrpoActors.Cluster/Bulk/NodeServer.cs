@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using GrpoActors.Cluster.Operations;
 using GrpoActors.Cluster.Security;
+using GrpoActors.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -27,7 +28,7 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
     /// <summary>How other nodes call this machine; null: as <see cref="Host"/>.</summary>
     public string? AdvertisedHost { get; init; }
 
-    /// <summary>Weights and checkpoint files sent at once; whoever asks for more is told to come again.</summary>
+    /// <summary>Weights sent at once; whoever asks for more is told to come again.</summary>
     public int BulkDownloadsMax { get; init; } = 4;
 
     /// <summary>Contents sent at once; they are small and waited for.</summary>
@@ -41,9 +42,9 @@ internal sealed record NodeServerOptions(string Host = "127.0.0.1", int Port = 0
 /// <summary>The one HTTP server of a process: what is on its store, and what it tells whoever operates it.</summary>
 /// <remarks>
 /// <code>
-/// /healthz/live   /healthz/ready   /metrics   /status                             anyone: probes and Prometheus have no certificate to show
-/// /contents/{sha256}   /weights/{version}   /checkpoints/{step-000200}/{file}     bytes, by range too; for nodes of this cluster
-/// POST /drain                                                                     the node finishes what it holds and leaves; for nodes of this cluster
+/// /healthz/live   /healthz/ready   /metrics   /status             anyone: probes and Prometheus have no certificate to show
+/// /contents/{sha256}   /weights/{version}                         bytes, by range too; for nodes of this cluster
+/// POST /drain                                                     the node finishes what it holds and leaves; for nodes of this cluster
 /// </code>
 /// With TLS a client is asked for a certificate and need not have one; a node of this cluster is who shows one that <see cref="NodeSecurity"/> believes. Without TLS, on the loopback
 /// interface alone, everyone is.
@@ -208,7 +209,7 @@ internal sealed class NodeServer : IAsyncDisposable
     {
         IEnumerable<(string, string, double)> own =
         [
-            ("grpo.bulk.served.bytes.total", "Bytes of weights, contents and checkpoints sent to other nodes.", BytesServed),
+            ("grpo.bulk.served.bytes.total", "Bytes of weights and contents sent to other nodes.", BytesServed),
             ("grpo.bulk.busy.total", "Downloads that were told to come again.", Interlocked.Read(ref toldToComeAgain)),
             ("grpo.bulk.contents.bytes", "Contents on the store.", store.ContentsBytes),
             ("grpo.bulk.refused.total", "Requests from whoever is no node of this cluster.", Refused),
@@ -249,16 +250,11 @@ internal sealed class NodeServer : IAsyncDisposable
 
         try
         {
-            await found().ExecuteAsync(context);
+            await found.ExecuteAsync(context);
             if (HttpMethods.IsGet(context.Request.Method) && context.Response.StatusCode < StatusCodes.Status300MultipleChoices)
             {
                 Interlocked.Add(ref bytesServed, context.Response.ContentLength ?? 0);
             }
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            // Retired between the look and the opening.
-            await Say(context, StatusCodes.Status404NotFound, "Not on offer here.");
         }
         finally
         {
@@ -266,30 +262,20 @@ internal sealed class NodeServer : IAsyncDisposable
         }
     }
 
-    private Func<IResult>? Find(BulkPath? path)
+    private IResult? Find(BulkPath? path) => path switch
     {
-        switch (path)
-        {
-            case BulkPath.Content content when store.TryGet(content.Sha256) is { } bytes:
-                return () => Results.Bytes(bytes, Bytes, entityTag: TagOf(content.Sha256.ToString()), enableRangeProcessing: true);
-            case BulkPath.Weights weights when store.TryGetWeights(weights.Version) is { } offered:
-                return () => Results.Stream(new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Served!.Content.Sha256.ToString()), enableRangeProcessing: true);
-            case BulkPath.Checkpoint checkpoint when store.CheckpointFolder is { } folder:
-                var inFolder = new DirectoryInfo(checkpoint.Folder is null ? folder : Path.Combine(folder, checkpoint.Folder));
-                var file = new FileInfo(Path.Combine(inFolder.FullName, checkpoint.File));
-                // A link would lead out of the folder.
-                return file.Exists && file.LinkTarget is null && inFolder.LinkTarget is null
-                    ? () => Results.Stream(file.OpenRead(), Bytes, enableRangeProcessing: true)
-                    : null;
-            default:
-                return null;
-        }
-    }
+        BulkPath.Content content when store.TryGet(content.Sha256) is { } bytes =>
+            Results.Bytes(bytes, Bytes, entityTag: TagOf(content.Sha256), enableRangeProcessing: true),
+        BulkPath.Weights weights when store.TryGetWeights(weights.Version) is { } offered =>
+            Results.Stream(
+                new TensorBytesStream(offered.Bytes), Bytes, entityTag: TagOf(offered.Reference.Served!.Content.Sha256), enableRangeProcessing: true),
+        _ => null,
+    };
 
     /// <summary>As it was sent: nothing is unescaped or resolved, so no two spellings name one thing.</summary>
     private static string PathOf(HttpContext context) => context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.Split('?', 2)[0];
 
-    private static EntityTagHeaderValue TagOf(string tag) => new(new StringSegment($"\"{tag}\""));
+    private static EntityTagHeaderValue TagOf(Digest sha256) => new(new StringSegment($"\"{sha256}\""));
 
     private static Task Say(HttpContext context, int status, string sentence) => Results.Text(sentence + "\n", statusCode: status).ExecuteAsync(context);
 

@@ -114,7 +114,7 @@ internal sealed class WeightsFetcher(BulkClient client, WeightStore store, Model
         }
 
         using var to = new TensorBytesStream(bytes);
-        await client.DownloadAsync(served.At, served.Sha256, served.LengthBytes, to, resume: false, cancellation);
+        await client.DownloadAsync(served, to, cancellation);
         return new PolicyWeights(from.Version, from.Served.Policy, bytes.Tensors);
     }
 

@@ -80,10 +80,6 @@ internal sealed class ClusterNode : IAsyncDisposable
             CrashPoints = crashPoints,
             Logs = logs,
         };
-        if (folder is not null)
-        {
-            store.OfferCheckpoints(folder.Checkpoints);
-        }
     }
 
     public Uri Http => server.Address;

@@ -20,11 +20,15 @@ internal sealed record NodeSettings(
         config.GetInt("grpo.bulk.downloads-max"),
         config.GetInt("grpo.bulk.content-downloads-max"),
         new ContentStoreOptions(config.GetLong("grpo.bulk.contents-bytes-max"), config.GetTimeSpan("grpo.bulk.contents-age-max")),
-        new BulkClientOptions(config.GetInt("grpo.bulk.tries-max"))
+        new BulkClientOptions
         {
-            FirstPause = config.GetTimeSpan("grpo.bulk.first-pause"),
-            PauseMax = config.GetTimeSpan("grpo.bulk.pause-max"),
-            SilenceMax = config.GetTimeSpan("grpo.bulk.silence-max"),
-            BusyMax = config.GetTimeSpan("grpo.bulk.busy-max"),
+            Retries = new(
+                config.GetInt("grpo.bulk.tries-max"),
+                config.GetTimeSpan("grpo.bulk.first-pause"),
+                config.GetTimeSpan("grpo.bulk.pause-max"),
+                config.GetTimeSpan("grpo.bulk.silence-max"))
+            {
+                BusyMax = config.GetTimeSpan("grpo.bulk.busy-max"),
+            },
         });
 }

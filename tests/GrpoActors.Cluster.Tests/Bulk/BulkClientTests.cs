@@ -2,6 +2,7 @@ using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Security;
 using GrpoActors.Core;
+using GrpoActors.Formats.Transfers;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Bulk;
@@ -9,6 +10,8 @@ namespace GrpoActors.Cluster.Tests.Bulk;
 public sealed class BulkClientTests
 {
     private static readonly byte[] Thing = [.. Enumerable.Range(0, 1000).Select(i => (byte)(i * 7))];
+
+    private static readonly RetryPolicy Usual = new BulkClientOptions().Retries;
 
     private readonly PassingTime time = new(TimeSpan.FromSeconds(10));
 
@@ -57,7 +60,8 @@ public sealed class BulkClientTests
     {
         byte[] busy = ScriptedServer.Answer("503 Service Unavailable", [], "Content-Length: 0", "Retry-After: 10");
         await using var server = new ScriptedServer([.. Enumerable.Repeat(busy, 8)]);
-        BulkException failed = await Assert.ThrowsAsync<BulkException>(() => Get(server, new BulkClientOptions { BusyMax = TimeSpan.FromSeconds(60) }));
+        var options = new BulkClientOptions { Retries = Usual with { BusyMax = TimeSpan.FromSeconds(60) } };
+        BulkException failed = await Assert.ThrowsAsync<BulkException>(() => Get(server, options));
         Assert.Equal($"{server.Address} has said for 00:01:00 that its node is busy.", failed.Message);
     }
 
@@ -103,28 +107,17 @@ public sealed class BulkClientTests
     }
 
     [Fact]
-    public async Task A_file_that_is_there_in_part_is_completed()
-    {
-        await using var server = new ScriptedServer(ScriptedServer.Answer("206 Partial Content", Thing[400..], "Content-Length: 600", "Content-Range: bytes 400-999/1000"));
-        using var file = new MemoryStream();
-        file.Write(Thing.AsSpan(0, 400));
-        using var client = new BulkClient(new BulkClientOptions(), NodeSecurity.None, own: null, time);
-        await client.DownloadAsync(server.Address, Digest.Of(Thing), Thing.Length, file, resume: true, default);
-        Assert.Equal(Thing, file.ToArray());
-    }
-
-    [Fact]
     public async Task What_lies_on_the_own_shelf_is_not_asked_for_elsewhere()
     {
         var shelf = new ContentStore(new ContentStoreOptions(), time) { Address = new Uri("http://127.0.0.1:1/") };
-        using var client = new BulkClient(new BulkClientOptions(TriesMax: 1), NodeSecurity.None, shelf, time);
+        using var client = new BulkClient(new BulkClientOptions { Retries = Usual with { AttemptsMax = 1 } }, NodeSecurity.None, shelf, time);
         Assert.Same(Thing, await client.GetAsync(shelf.Put(Thing), default));
     }
 
     [Fact]
     public async Task A_node_that_is_not_there_is_named()
     {
-        using var client = new BulkClient(new BulkClientOptions(TriesMax: 2), NodeSecurity.None, own: null, time);
+        using var client = new BulkClient(new BulkClientOptions { Retries = Usual with { AttemptsMax = 2 } }, NodeSecurity.None, own: null, time);
         BulkException failed = await Assert.ThrowsAsync<BulkException>(() => client.GetAsync(new ContentRef(new Uri("http://127.0.0.1:1/contents/x"), Digest.Of(Thing), 1000), default));
         Assert.StartsWith("http://127.0.0.1:1/contents/x could not be read: 2 tries in a row brought nothing, the last one because of this: ", failed.Message, StringComparison.Ordinal);
     }

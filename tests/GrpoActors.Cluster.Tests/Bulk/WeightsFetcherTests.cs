@@ -16,7 +16,9 @@ public sealed class WeightsFetcherTests : IAsyncLifetime
 
     private readonly ContentStore shelf = new(new ContentStoreOptions(), TimeProvider.System);
     private readonly WeightStore store = new();
-    private readonly BulkClient client = new(new BulkClientOptions(TriesMax: 2), NodeSecurity.None, own: null, new PassingTime(TimeSpan.FromSeconds(10)));
+    private readonly BulkClient client = new(
+        new BulkClientOptions { Retries = new BulkClientOptions().Retries with { AttemptsMax = 2 } },
+        NodeSecurity.None, own: null, new PassingTime(TimeSpan.FromSeconds(10)));
     private NodeServer server = null!;
 
     public async Task InitializeAsync() => server = await NodeServer.StartAsync(new NodeServerOptions(), shelf, NodeSecurity.None, NullLoggerFactory.Instance);

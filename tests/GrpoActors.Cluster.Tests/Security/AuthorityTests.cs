@@ -139,7 +139,8 @@ public sealed class AuthorityTests : IDisposable
         Assert.Equal($"The file {authorities} (grpo.security.authorities) holds no certificate in PEM.", Mistake(Hocon(certificate, authorities), Password));
     }
 
-    private static BulkClient Client(NodeSecurity security) => new(new BulkClientOptions(TriesMax: 1), security, own: null, TimeProvider.System);
+    private static BulkClient Client(NodeSecurity security) =>
+        new(new BulkClientOptions { Retries = new BulkClientOptions().Retries with { AttemptsMax = 1 } }, security, own: null, TimeProvider.System);
 
     private static string Mistake(string hocon, string? password, string? secret = null) => Assert.Throws<SecurityMistakeException>(() => NodeSecurity.Read(
         ConfigurationFactory.ParseString(hocon), variable => variable switch { "PFX_PASSWORD" => password, JoinSecret.Variable => secret, _ => null })).Message;
