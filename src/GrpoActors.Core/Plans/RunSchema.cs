@@ -1,4 +1,3 @@
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Schedules;
