@@ -14,7 +14,7 @@ public sealed class CoordinatorRestartTests(ITestOutputHelper output)
     [Fact]
     public async Task A_coordinator_that_is_killed_and_comes_back_three_seconds_later_costs_no_other_node_its_place()
     {
-        using var cluster = new TinyCluster("phases.grpo.steps=400") { IsHurried = false, Away = TimeSpan.FromSeconds(3) };
+        using var cluster = new TinyCluster("phases.grpo.steps=150") { IsHurried = false, Away = TimeSpan.FromSeconds(3) };
         string expected = await cluster.OnOneMachine();
         cluster.Start("c", "coordinator");
         cluster.Start("t", "trainer");
