@@ -49,6 +49,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     private readonly WorkerServices services;
     private readonly RunStatus status;
     private readonly CrashPoints crashPoints;
+    private readonly bool acceptLostTail;
     private readonly Action<StepReport> report;
     private readonly PlanResult plan;
     private readonly KnownMembers members;
@@ -60,7 +61,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.status, this.report) = (options, plan, setup, folder, security, server, status, report);
         settings = NodeSettings.Of(options.Config);
-        crashPoints = run.CrashPoints;
+        (crashPoints, acceptLostTail) = (run.CrashPoints, run.AcceptLostTail);
         bulk = new BulkClient(settings.Downloads, security, store, TimeProvider.System);
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
@@ -88,17 +89,20 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     public Uri Http => server.Address;
 
+    /// <summary>How the run ended for this node; it may go on serving its reports then.</summary>
+    public Task<RunOutcome> Ended => status.Ended;
+
     /// <exception cref="ConfigException">The run file, the node's options, or what they name, is wrong.</exception>
     public static async Task<ClusterNode> OpenAsync(NodeOptions options, GrpoRunSettings settings, Action<StepReport> report, ILoggerFactory logs)
     {
-        PlanResult plan = GrpoRun.Check(options.RunFile, settings with { Overrides = [.. settings.Overrides, .. options.Overrides] });
+        PlanResult plan = GrpoRun.Check(options.RunFile, settings);
         RunSetup setup = RunComposition.Build(plan.PlanOrThrow(), settings.Rewards);
         RunFolder? folder = null;
         try
         {
             NodeSecurity security = NodeSecurity.Read(options.Config, Environment.GetEnvironmentVariable);
             Binding.RequireTls(options.Host, security);
-            if (options.Fresh)
+            if (settings.Fresh)
             {
                 SetAside(options, setup);
             }
@@ -290,7 +294,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         Status = status,
         Log = services.Logs.CreateLogger("run"),
         Workers = WorkerPlacement.Elsewhere(setup.Plan),
-        AcceptLostTail = options.AcceptLostTail,
+        AcceptLostTail = acceptLostTail,
         LeaseDuration = settings.LeaseLength,
         AppendMax = settings.AppendMax,
         RestartsMax = settings.RestartsMax,
@@ -335,7 +339,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    private ReadyReport Ready() => new(joined, standing);
+    /// <summary>Whether it is a member of the cluster, and if not, what it does instead.</summary>
+    public ReadyReport Ready() => new(joined, standing);
 
     private object Status() => NodeStatus.Of(options, standing, status);
 }

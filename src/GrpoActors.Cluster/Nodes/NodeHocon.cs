@@ -25,14 +25,14 @@ internal static class NodeHocon
             Config written = ConfigurationFactory.ParseString(File.ReadAllText(file));
             foreach (string unknown in Unknown(written))
             {
-                errors.Add(new ConfigError("--config", $"{file} sets {unknown}, which is no setting.", $"Did you mean {NearestName.Of(unknown, Keys(Reference, "grpo")) ?? "one of reference.conf"}?"));
+                errors.Add(new ConfigError("config", $"{file} sets {unknown}, which is no setting.", $"Did you mean {NearestName.Of(unknown, Keys(Reference, "grpo")) ?? "one of reference.conf"}?"));
             }
 
             return written.WithFallback(Reference);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or ConfigurationException or AkkaException)
         {
-            errors.Add(new ConfigError("--config", $"{file} cannot be read: {e.Message}", "Name a HOCON file such as hocon/cluster.conf."));
+            errors.Add(new ConfigError("config", $"{file} cannot be read: {e.Message}", "Name a HOCON file such as hocon/cluster.conf."));
             return Reference;
         }
     }
