@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Actor.Setup;
-using Akka.Cluster.Tools.Singleton;
-using Akka.Configuration;
+using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
@@ -31,7 +30,7 @@ namespace GrpoActors.Cluster.Nodes;
 /// </summary>
 internal sealed class ClusterNode : IAsyncDisposable
 {
-    private const string System = "grpo";
+    private const string System = "grpo", Manager = "coordinator";
 
     /// <summary>So long a coordinator whose run is over stays to tell those who ask.</summary>
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(3);
@@ -226,7 +225,6 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -234,8 +232,17 @@ internal sealed class ClusterNode : IAsyncDisposable
                 loggers.ClearLoggers();
                 loggers.AddLoggerFactory(new DeduplicatingLogger(services.Logs, TimeProvider.System));
             })
-            .AddHocon(config, HoconAddMode.Replace)
-            .AddStartup((system, _) => Start(system, services with { Stopping = work }));
+            .WithNode(options, SecurityHocon.For(security, options.Host));
+            if (options.Has(NodeRoles.Coordinator))
+            {
+                RunServices coordinator = Coordinator();
+                akka.WithSingleton<RunActor>(
+                    Manager, options.Config.GetString("akka.cluster.singleton.singleton-name"), Props.CreateBy(new ActorMaker(() => new RunActor(coordinator))),
+                    new ClusterSingletonOptions { TerminationMessage = RunActor.Stop.Instance }, createProxyToo: false);
+            }
+
+            akka.WithSingletonProxy<RunActor>(Manager, options.Config.GetString("akka.cluster.singleton-proxy.singleton-name"))
+                .AddStartup((system, actors) => Start(system, actors.Get<RunActor>(), services with { Stopping = work }));
             akka.AddSetup(JournalSetup.Of(journal));
             foreach (Setup part in SecurityHocon.Setups(security))
             {
@@ -245,16 +252,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         return builder.Build();
     }
 
-    private void Start(ActorSystem system, WorkerServices workers)
+    private void Start(ActorSystem system, IActorRef run, WorkerServices workers)
     {
-        if (options.Has(NodeRoles.Coordinator))
-        {
-            RunServices coordinator = Coordinator();
-            system.ActorOf(
-                ClusterSingletonManager.Props(Props.CreateBy(new ActorMaker(() => new RunActor(coordinator))), RunActor.Stop.Instance, ClusterSingletonManagerSettings.Create(system)), "coordinator");
-        }
-
-        IActorRef run = system.ActorOf(ClusterSingletonProxy.Props("/user/coordinator", ClusterSingletonProxySettings.Create(system)), "run");
         system.ActorOf(Props.CreateBy(new ActorMaker(() => new NodeActor(Workers(workers), run, status))), "node");
         Akka.Cluster.Cluster cluster = Akka.Cluster.Cluster.Get(system);
         cluster.RegisterOnMemberUp(() =>

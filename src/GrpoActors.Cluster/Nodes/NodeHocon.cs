@@ -1,6 +1,8 @@
 using System.Globalization;
 using Akka.Actor;
+using Akka.Cluster.Hosting;
 using Akka.Configuration;
+using Akka.Hosting;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
@@ -37,17 +39,19 @@ internal static class NodeHocon
         }
     }
 
-    /// <summary>The actor system's own: where it listens, whom it joins, what it does.</summary>
-    public static Config Of(NodeOptions options) => ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
-        akka {
-          remote.dot-netty.tcp {
-            hostname = "{{options.Host}}"
-            public-hostname = "{{options.AdvertisedHost}}"
-            port = {{options.Port}}
-          }
-          cluster.roles = [{{string.Join(", ", options.Roles.Select(role => $"\"{role}\""))}}]
+    /// <summary>Configures a node's actor system.</summary>
+    /// <param name="security">Lies over everything else.</param>
+    public static AkkaConfigurationBuilder WithNode(this AkkaConfigurationBuilder akka, NodeOptions options, Config security) => akka
+        .AddHocon(security.WithFallback(Address(options)).WithFallback(options.Config).WithFallback(SqlPersistence.DefaultConfiguration), HoconAddMode.Replace)
+        .WithClustering(new ClusterOptions { Roles = [.. options.Roles] });
+
+    private static Config Address(NodeOptions options) => ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
+        akka.remote.dot-netty.tcp {
+          hostname = "{{options.Host}}"
+          public-hostname = "{{options.AdvertisedHost}}"
+          port = {{options.Port}}
         }
-        """)).WithFallback(options.Config).WithFallback(SqlPersistence.DefaultConfiguration);
+        """));
 
     private static IEnumerable<string> Unknown(Config written) => Keys(written, "grpo").Except(Keys(Reference, "grpo"));
 
