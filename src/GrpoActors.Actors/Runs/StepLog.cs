@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Runtime.Reports;
 using Microsoft.Extensions.Logging;
 
@@ -13,9 +14,9 @@ internal sealed class StepLog(ILogger log)
         pace.Add(report);
         if (report.Evaluation is not null)
         {
-            log.LogInformation("{Evaluation}", StepLine.Evaluation(report));
+            log.Evaluated(StepLine.Evaluation(report));
         }
 
-        log.LogInformation("{Step}", StepLine.Of(report, pace));
+        log.StepCommitted(StepLine.Of(report, pace));
     }
 }

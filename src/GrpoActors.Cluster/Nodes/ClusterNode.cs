@@ -6,6 +6,7 @@ using Akka.Hosting;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Operations;
@@ -47,6 +48,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     private readonly NodeContents contents;
     private readonly WorkerServices services;
     private readonly RunStatus status;
+    private readonly RunInstruments instruments;
     private readonly CrashPoints crashPoints;
     private readonly bool acceptLostTail;
     private readonly Action<StepReport> report;
@@ -56,9 +58,10 @@ internal sealed class ClusterNode : IAsyncDisposable
     private volatile string standing = "the node is starting";
     private volatile bool joined;
 
-    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, ContentStore store, NodeServer server, RunStatus status, GrpoRunSettings run, Action<StepReport> report, ILoggerFactory logs)
+    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, ContentStore store, NodeServer server, RunStatus status, RunInstruments instruments, GrpoRunSettings run, Action<StepReport> report, ILoggerFactory logs)
     {
         (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.status, this.report) = (options, plan, setup, folder, security, server, status, report);
+        this.instruments = instruments;
         settings = NodeSettings.Of(options.Config);
         (crashPoints, acceptLostTail) = (run.CrashPoints, run.AcceptLostTail);
         bulk = new BulkClient(settings.Downloads, security, store, TimeProvider.System);
@@ -78,6 +81,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             AskAgainAfter = settings.AskAgainAfter,
             LeaseRenewal = settings.LeaseRenewal,
             CrashPoints = crashPoints,
+            Instruments = instruments,
             Logs = logs,
         };
         if (folder is not null)
@@ -113,11 +117,12 @@ internal sealed class ClusterNode : IAsyncDisposable
             }
 
             var status = new RunStatus();
+            var instruments = new RunInstruments(status);
             NodeSettings node = NodeSettings.Of(options.Config);
             var store = new ContentStore(node.Contents, TimeProvider.System);
             ClusterNode? made = null;
             var reports = new NodeReports(
-                () => made?.Ready() ?? new ReadyReport(false, "the node is starting"), () => NodeStatus.Numbers(status), () => made?.Status() ?? new { }, () => made?.drain.TrySetResult());
+                () => made?.Ready() ?? new ReadyReport(false, "the node is starting"), instruments.Meter, () => made?.Status() ?? new { }, () => made?.drain.TrySetResult());
             var serverOptions = new NodeServerOptions(options.Host, options.HttpPort)
             {
                 AdvertisedHost = options.AdvertisedHost,
@@ -126,7 +131,7 @@ internal sealed class ClusterNode : IAsyncDisposable
                 Reports = reports,
             };
             NodeServer server = await NodeServer.StartAsync(serverOptions, store, security, logs);
-            return made = new ClusterNode(options, plan, setup, folder, security, store, server, status, settings, report, logs);
+            return made = new ClusterNode(options, plan, setup, folder, security, store, server, status, instruments, settings, report, logs);
         }
         catch
         {
@@ -154,7 +159,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             {
                 await work.CancelAsync();
                 standing = "the cluster has put this node out; it joins again";
-                log.LogWarning("The cluster has put this node out; it joins again in {Pause}", settings.RejoinAfter);
+                log.PutOut(settings.RejoinAfter);
                 await host.StopAsync(CancellationToken.None);
                 await Task.WhenAny(Task.Delay(settings.RejoinAfter, CancellationToken.None), leave);
                 if (!leave.IsCompleted)
@@ -187,6 +192,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         await server.DisposeAsync();
         fetcher.Dispose();
         bulk.Dispose();
+        instruments.Dispose();
         setup.Dispose();
         folder?.Dispose();
     }
@@ -291,6 +297,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         Journal = journal,
         Contents = contents,
         Status = status,
+        Instruments = instruments,
         Log = services.Logs.CreateLogger("run"),
         Workers = WorkerPlacement.Elsewhere(setup.Plan),
         AcceptLostTail = acceptLostTail,
@@ -325,7 +332,7 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     private async Task Drain(ActorSystem system, ILogger log)
     {
-        log.LogInformation("Draining: what this node holds is finished, or given back after {Drain}", settings.DrainMax);
+        log.Draining(settings.DrainMax);
         using var patience = new CancellationTokenSource(settings.DrainMax);
         try
         {
