@@ -22,6 +22,7 @@ public sealed class ImportTests
         ["Runtime"] = ["Audit", "Core", "Engine", "Formats", "Hub", "Journal", "Rewards", "Text"],
         ["Actors"] = ["Core", "Engine", "Formats", "Journal", "Rewards", "Runtime"],
         ["Cluster"] = ["Actors", "Core", "Engine", "Formats", "Journal", "Rewards", "Runtime"],
+        ["Hosting"] = ["Actors", "Cluster", "Core", "Rewards", "Runtime"],
         ["Cli"] = ["Actors", "Audit", "Cluster", "Core", "Engine", "Formats", "Hub", "Journal", "Numerics", "Rewards", "Runtime", "Text"],
     };
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using Microsoft.Extensions.Logging;
@@ -55,7 +56,7 @@ internal sealed class GeneratorActor : WorkerActor
         {
             if (held is { } waiting && waiting.Weights.Version == x.Weights.Version)
             {
-                Log.LogWarning("The weights of {Version} cannot be had: {Reason}", x.Weights.Version, x.Reason);
+                Log.WeightsMissing(x.Weights.Version, x.Reason);
                 Run.Tell(new WorkReturned(By, $"it cannot get the weights of {x.Weights.Version}: {x.Reason}"));
                 Next();
             }

@@ -4,6 +4,7 @@ using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Generation;
@@ -61,12 +62,12 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Receive<Heartbeat>(x => Context.Parent.Tell(new Command.Progress(Register(x.By).Id)));
         Receive<WorkReturned>(x =>
         {
-            log.Log(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, "{Generator} gives back what it held: {Reason}", x.By.Name, x.Reason); // on one machine its worker has said it
+            log.WorkReturned(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, x.By.Name, x.Reason); // on one machine its worker has said it
             Leave(x.By.Name);
         });
         Receive<CompletionsOffered>(Fetch);
         Receive<Fetched>(x => Arrived(x.Offered, x.Completions));
-        Receive<Lost>(x => log.LogWarning("The completions of group {Group} could not be had from {Generator}: {Reason} They are sampled again", x.Group, x.Name, x.Reason));
+        Receive<Lost>(x => log.GroupLost(x.Group, x.Name, x.Reason));
         Receive<TicketsDrawn>(Send);
         Receive<WeightsPublished>(x =>
         {
@@ -91,7 +92,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         {
             foreach (Generator gone in generators.Values.Where(generator => generator.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.Log(comings, "Generator {Generator} has left", gone.Id);
+                log.GeneratorLeft(comings, gone.Id);
                 Leave(gone.Id.Name);
             }
         });
@@ -177,7 +178,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         Context.Watch(Sender);
         var generator = new Generator(by.Id, Sender);
         generators[by.Name] = generator;
-        log.Log(comings, "Generator {Generator} has joined", by.Name);
+        log.GeneratorJoined(comings, by.Name);
         Context.Parent.Tell(new Command.GeneratorJoined(by.Id));
         Context.Parent.Tell(new Known(generators.Count));
         Sender.Tell(reached);

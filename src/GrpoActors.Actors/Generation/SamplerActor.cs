@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
@@ -76,9 +77,12 @@ internal sealed class SamplerActor : EngineActor
         var seeds = new SeedTree(plan.Identity.Seed);
         SamplePrompt[] asked = [.. tickets.Select(x => new SamplePrompt(Prompt(x), seeds.Sampling(x.Ticket.Group), x.Ticket.Indices))];
         var settings = new SampleSettings(groups.Sampling, groups.MaxCompletionLength, Greedy: false, Services.Setup.StopScanner(groups.Sampling));
+        using Activity? activity = RunInstruments.Activities.StartActivity("grpo.sample")?.SetTag("grpo.groups", tickets.Length).SetTag("grpo.version", policy.Version.Steps);
         long started = Stopwatch.GetTimestamp();
         IReadOnlyList<Completion[]> sampled = sampler.Sample(asked, settings, _ => Post(nameof(Command.Progress), Progress.Instance), Services.Stopping);
-        TimeSpan each = Stopwatch.GetElapsedTime(started) / tickets.Length;
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(started), each = elapsed / tickets.Length;
+        Services.Instruments.SamplingDuration.Record(elapsed.TotalSeconds);
+        Services.Instruments.SampledTokens.Add(sampled.Sum(group => group.Sum(completion => completion.Tokens.Length)));
         for (int i = 0; i < tickets.Length; i++)
         {
             Post(nameof(Command.CompletionsArrived), new Sampled(tickets[i].Ticket, policy.Policy, [.. sampled[i]], each));

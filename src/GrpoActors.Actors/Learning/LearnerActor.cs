@@ -3,6 +3,7 @@ using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Learning;
@@ -32,6 +33,7 @@ internal sealed class LearnerActor : ReceiveActor
     private readonly bool acceptLostTail, isElsewhere;
     private readonly CrashPoints crashPoints;
     private readonly TimeProvider time;
+    private readonly RunInstruments? instruments;
     private readonly Dictionary<string, IActorRef> candidates = [];
     private readonly SortedDictionary<long, LearnerEffect> evaluations = []; // asked for and not answered, by version
     private long term;
@@ -42,8 +44,10 @@ internal sealed class LearnerActor : ReceiveActor
     /// <param name="duration">Of a grant; candidates ask three times in it.</param>
     /// <param name="termsAfter">The first grant's term is one above.</param>
     /// <param name="isElsewhere">Batches are left in the journal, from where the trainer reads them.</param>
-    public LearnerActor(ILogger log, ImmutableArray<LocalWorker> own, TimeSpan duration, bool acceptLostTail, long termsAfter, bool isElsewhere, CrashPoints crashPoints, TimeProvider time)
+    public LearnerActor(
+        ILogger log, ImmutableArray<LocalWorker> own, TimeSpan duration, bool acceptLostTail, long termsAfter, bool isElsewhere, CrashPoints crashPoints, TimeProvider time, RunInstruments? instruments = null)
     {
+        this.instruments = instruments;
         this.log = log;
         comings = own.IsEmpty ? LogLevel.Information : LogLevel.Debug;
         (this.own, this.duration, this.acceptLostTail, this.isElsewhere, this.crashPoints, this.time) = (own, duration, acceptLostTail, isElsewhere, crashPoints, time);
@@ -53,7 +57,7 @@ internal sealed class LearnerActor : ReceiveActor
         {
             if (holder is { } held && held.Term == x.Term)
             {
-                log.Log(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, "The trainer {Trainer} gives its lease back: {Reason}", x.By.Name, x.Reason);
+                log.LeaseReturned(own.IsEmpty ? LogLevel.Warning : LogLevel.Debug, x.By.Name, x.Reason);
                 Vacate();
             }
         });
@@ -85,7 +89,7 @@ internal sealed class LearnerActor : ReceiveActor
             {
                 candidates.Remove(name);
                 Context.Parent.Tell(new Known(candidates.Count));
-                log.Log(comings, "Trainer {Trainer} has left{Then}", name, holder?.Name == name ? "; its lease runs out" : "");
+                log.TrainerLeft(comings, name, holder?.Name == name ? "; its lease runs out" : "");
             }
         });
         Receive<ChildFailed>(x => throw new WorkerActorFailedException(x));
@@ -125,21 +129,22 @@ internal sealed class LearnerActor : ReceiveActor
                 return;
             }
 
-            log.LogWarning("The lease of the trainer {Trainer} has run out", held.Name);
+            log.LeaseRunOut(held.Name);
             Vacate();
         }
 
         if (holder is null)
         {
             term++;
-            log.Log(comings, "{Trainer} is the trainer (term {Term})", name, term);
+            instruments?.LeaseChanges.Add(1);
+            log.LeaseGranted(comings, name, term);
         }
 
         holder ??= new Holder(name, Sender, term);
         holder.GrantedAt = time.GetTimestamp();
         if (holder.Misses(wanted))
         {
-            log.LogWarning("Something between the coordinator and the trainer {Trainer} was lost on the way; all that is open is asked of it again", name);
+            log.OrdersLost(name);
             Restarted();
         }
 

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -50,7 +51,7 @@ internal sealed class TrainerActor : WorkerActor
         {
             if (work is not null)
             {
-                Log.LogWarning("{Holder} is the trainer now; this node stands by", x.Holder);
+                Log.StandsBy(x.Holder);
                 StandBy();
             }
         });
@@ -122,7 +123,7 @@ internal sealed class TrainerActor : WorkerActor
 
         if (work is null)
         {
-            Log.Log(granted.For == Timeout.InfiniteTimeSpan ? LogLevel.Debug : LogLevel.Information, "This process is the trainer (term {Term})", granted.Term);
+            Log.HoldsLease(granted.For == Timeout.InfiniteTimeSpan ? LogLevel.Debug : LogLevel.Information, granted.Term);
             Build();
         }
         else if (built && (!sameTerm || passedOver))
@@ -226,7 +227,7 @@ internal sealed class TrainerActor : WorkerActor
         }
         catch (StorageException failure)
         {
-            Log.LogWarning("The batch of step {Step} cannot be read: {Reason}", asked.Step, failure.Message);
+            Log.BatchUnreadable(asked.Step, failure.Message);
             Timers.Set(nameof(ReadAgain), new ReadAgain(asked), ReadAgainAfter);
         }
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -111,7 +112,7 @@ internal sealed class TrainingActor : EngineActor
                 Post(written);
                 break;
             default:
-                log.LogDebug("The trainer is at {Version}; {Effect} is for another one and is passed over", training.Version, effect!.GetType().Name);
+                log.EffectPassedOver(training.Version, effect!.GetType().Name);
                 break;
         }
     }
@@ -138,13 +139,16 @@ internal sealed class TrainingActor : EngineActor
         long step = asked.Batch.Inputs.Step;
         try
         {
+            using Activity? activity = RunInstruments.Activities.StartActivity("grpo.train")?.SetTag("grpo.step", step + 1);
             long started = Stopwatch.GetTimestamp();
             StepOutputs outputs = training.Train(asked.Batch, Services.Stopping);
-            Post(new Command.BatchTrained(step, outputs, new StepTimings(Stopwatch.GetElapsedTime(started), TimeSpan.Zero)));
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
+            Services.Instruments.TrainingDuration.Record(elapsed.TotalSeconds);
+            Post(new Command.BatchTrained(step, outputs, new StepTimings(elapsed, TimeSpan.Zero)));
         }
         catch (StepFailedException failure)
         {
-            log.LogWarning("Step {Step} cannot be trained: {Reason}", step, failure.Message);
+            log.StepUntrainable(step, failure.Message);
             tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
             Post(tripped);
         }

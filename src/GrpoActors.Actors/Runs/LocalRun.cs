@@ -6,6 +6,7 @@ using Akka.Configuration;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
@@ -37,8 +38,9 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
     {
         cancellation.ThrowIfCancellationRequested();
         Channel<StepReport> reports = Channel.CreateUnbounded<StepReport>();
+        using var instruments = new RunInstruments(status);
         ActorSystem system = Start();
-        IActorRef run = system.ActorOf(Props.CreateBy(new ActorMaker(() => new RunActor(Services(report => reports.Writer.TryWrite(report))))), "run");
+        IActorRef run = system.ActorOf(Props.CreateBy(new ActorMaker(() => new RunActor(Services(report => reports.Writer.TryWrite(report), instruments)))), "run");
         using CancellationTokenRegistration stopping = cancellation.Register(() =>
         {
             run.Tell(RunActor.Stop.Instance); // at once: no step is begun while the caller comes to the end of the stream
@@ -75,7 +77,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
 
     private ActorSystem Start() => ActorSystem.Create("grpo", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(SqlPersistence.DefaultConfiguration)).And(JournalSetup.Of(journal)));
 
-    private RunServices Services(Action<StepReport> report)
+    private RunServices Services(Action<StepReport> report, RunInstruments instruments)
     {
         var contents = new InProcessContents(weights);
         var workers = new WorkerServices
@@ -88,6 +90,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
             Busy = busy,
             CrashPoints = crashPoints,
             Time = time,
+            Instruments = instruments,
             Logs = new OneLogger(log),
         };
         return new RunServices
@@ -97,6 +100,7 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
             Journal = journal,
             Contents = contents,
             Status = status,
+            Instruments = instruments,
             Log = log,
             Workers = WorkerPlacement.Here(workers),
             Checkpoints = checkpoints,
@@ -125,12 +129,12 @@ internal sealed class LocalRun(RunSetup setup, RunFolder folder, RunJournal jour
                 string late = string.Join(", ", busy.Names);
                 if (leaveBehind && ++waited >= PatiencesMax)
                 {
-                    log.LogWarning("No word from {Workers} within {Patience} of the run's stop: left behind", late, StopPatience * PatiencesMax);
+                    log.WorkersLeftBehind(late, StopPatience * PatiencesMax);
                     _ = system.Terminate();
                     return;
                 }
 
-                log.LogWarning("The run has stopped and its state is intact, but no word from {Workers} within {Patience}; still waiting", late, StopPatience);
+                log.WorkersLate(late, StopPatience);
             }
         }
 

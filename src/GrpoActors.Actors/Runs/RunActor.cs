@@ -9,6 +9,7 @@ using GrpoActors.Actors.Prompts;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -44,6 +45,7 @@ internal sealed class RunActor : ReceiveActor
     private readonly RunOperation operation;
     private readonly MessageTimers timers;
     private readonly Dictionary<string, string> refused = [];
+    private readonly RunTrace trace;
     private RunLog? record;
     private CancellationTokenSource work = new(); // ends the blocking work of this beginning's actors
     private IActorRef journal = ActorRefs.Nobody, prompts = ActorRefs.Nobody, generators = ActorRefs.Nobody, scorers = ActorRefs.Nobody, groups = ActorRefs.Nobody, learner = ActorRefs.Nobody;
@@ -63,6 +65,7 @@ internal sealed class RunActor : ReceiveActor
         plan = services.Setup.Plan.Identity;
         operation = services.Setup.Plan.Operation;
         timers = new MessageTimers(services.Time, Self);
+        trace = new RunTrace(services.Instruments, services.Time);
         restarts = RestartBudget.Full(services.RestartsMax, 0);
         Become(Recovering);
     }
@@ -150,8 +153,9 @@ internal sealed class RunActor : ReceiveActor
             }
 
             StartStages(recovered);
+            trace.Begin();
             Become(Running);
-            log.Log(services.Workers.AreElsewhere ? LogLevel.Information : LogLevel.Debug, "The run goes on from step {Step}, after {Records} records", recovered.Run.Version.Steps, recovered.Run.Position);
+            log.RunGoesOn(services.Workers.AreElsewhere ? LogLevel.Information : LogLevel.Debug, recovered.Run.Version.Steps, recovered.Run.Position);
             Decide(decider.Resume());
         });
         Failures();
@@ -177,10 +181,10 @@ internal sealed class RunActor : ReceiveActor
         switch (lost)
         {
             case LostTail.ComputeAgain x:
-                log.LogWarning("{Warning}", x.Warning);
+                log.Warn(x.Warning);
                 return true;
             case LostTail.GoOn x:
-                log.LogWarning("{Warning}", x.Warning);
+                log.Warn(x.Warning);
                 foreach (long step in services.Checkpoints?.Steps().Where(step => step > x.Step) ?? [])
                 {
                     services.Checkpoints!.Retire(step);
@@ -200,7 +204,7 @@ internal sealed class RunActor : ReceiveActor
         WorkerPlacement workers = services.Workers;
         RunState run = recovered.Run;
         learner = Child("learner", () => new LearnerActor(
-            log, workers.Trainer(recovered.Fence, work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time));
+            log, workers.Trainer(recovered.Fence, work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time, services.Instruments));
         groups = Child("group-aggregator", () => new GroupAggregatorActor(learner));
         scorers = Child("scorer-pool", () => new ScorerPoolActor(log, workers.Scorers(work.Token), services.Contents));
         generators = Child("generator-pool", () => new GeneratorPoolActor(log, workers.Generators(work.Token), services.Contents, scorers, workers.GroupsPerGenerator));
@@ -265,7 +269,7 @@ internal sealed class RunActor : ReceiveActor
 
         if (refused.TryAdd(message.By.Name, objection))
         {
-            log.LogWarning("{Worker} is refused: {Reason}", message.By.Name, objection);
+            log.WorkerRefused(message.By.Name, objection);
         }
 
         Sender.Tell(new Refused(objection));
@@ -319,7 +323,7 @@ internal sealed class RunActor : ReceiveActor
         decider = decider.Take(out DecidedBatch batch);
         foreach (MissedDeadline missed in batch.Missed)
         {
-            log.LogWarning("{Warning}", missed);
+            log.Warn(missed.ToString());
         }
 
         if (batch.Events.IsEmpty)
@@ -364,7 +368,7 @@ internal sealed class RunActor : ReceiveActor
         DecidedBatch batch = appending!;
         appending = null;
         timers.Cancel(nameof(AppendOverdue));
-        services.Status.Appended(services.Time.GetElapsedTime(appendStarted));
+        trace.Appended(batch.Events, services.Time.GetElapsedTime(appendStarted));
         services.CrashPoints.Progressed();
         ReachKinds("appended", batch);
         services.Status.Reached(batch.Events[^1].After);
@@ -482,8 +486,8 @@ internal sealed class RunActor : ReceiveActor
             return;
         }
 
-        services.Status.Restarted();
-        log.LogWarning(failure, "The run begins again from its journal ({Restart} of {RestartsMax}): {Reason}", restarts.Failures, services.RestartsMax, failure.Message);
+        services.Instruments.Restarts.Add(1);
+        log.RunRestarts(failure, restarts.Failures, services.RestartsMax, failure.Message);
         StopChildren();
         isPaused = true;
         timers.Set(nameof(BeginAgain), new BeginAgain(), restarts.Pause);
@@ -544,7 +548,7 @@ internal sealed class RunActor : ReceiveActor
             }
             catch (Exception failure)
             {
-                log.LogWarning("{Reason} The next start makes it good", failure.Message);
+                log.NextStartMends(failure.Message);
             }
         }
 
@@ -601,7 +605,7 @@ internal sealed class RunActor : ReceiveActor
         }
         catch (StorageException failure)
         {
-            log.LogWarning("{Reason} The run is complete without it", failure.Message);
+            log.CompleteAnyway(failure.Message);
         }
     }
 

@@ -2,6 +2,7 @@ using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
@@ -32,6 +33,8 @@ internal sealed record RunServices
     public required IContents Contents { get; init; }
 
     public required RunStatus Status { get; init; }
+
+    public required RunInstruments Instruments { get; init; }
 
     public required ILogger Log { get; init; }
 

@@ -22,7 +22,6 @@ internal sealed class RunStatus
 {
     private readonly TaskCompletionSource<RunOutcome> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile RunState? run;
-    private long appends, appendTicks, restarts;
     private volatile int generators, scorers, trainers;
 
     public Task<RunOutcome> Ended => ended.Task;
@@ -49,25 +48,10 @@ internal sealed class RunStatus
         set => trainers = value;
     }
 
-    public long Appends => Interlocked.Read(ref appends);
-
-    public TimeSpan AppendTime => TimeSpan.FromTicks(Interlocked.Read(ref appendTicks));
-
-    /// <summary>How often the run began again from the journal.</summary>
-    public long Restarts => Interlocked.Read(ref restarts);
-
     public void Reached(RunState state) => run = state;
 
     /// <summary>The run's actor is here no longer.</summary>
     public void Left() => run = null;
-
-    public void Appended(TimeSpan elapsed)
-    {
-        Interlocked.Increment(ref appends);
-        Interlocked.Add(ref appendTicks, elapsed.Ticks);
-    }
-
-    public void Restarted() => Interlocked.Increment(ref restarts);
 
     public void Finished(RunResult? result) => ended.TrySetResult(new RunOutcome.Complete(result));
 

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Runs;
 using Microsoft.Extensions.Logging;
@@ -40,7 +41,7 @@ internal sealed class ScorerActor : WorkerActor
         Receive<Lost>(x =>
         {
             waiting.Remove(x.Key);
-            Log.LogWarning("The completions of {Call} cannot be had: {Reason}", x.Key, x.Reason); // its deadline passes, and it is called again
+            Log.CompletionsMissing(x.Key, x.Reason); // its deadline passes, and it is called again
             Ask();
         });
         Receive<RewardActor.Ready>(x =>

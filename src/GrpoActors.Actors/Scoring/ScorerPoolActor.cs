@@ -4,6 +4,7 @@ using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -89,7 +90,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         {
             foreach ((string name, Scorer _) in scorers.Where(scorer => scorer.Value.Ref.Equals(x.ActorRef)).ToArray())
             {
-                log.Log(comings, "Scorer {Scorer} has left", name);
+                log.ScorerLeft(comings, name);
                 scorers.Remove(name);
                 TakeBack(name);
                 Context.Parent.Tell(new Known(scorers.Count));
@@ -181,7 +182,7 @@ internal sealed class ScorerPoolActor : ReceiveActor
         }
 
         Context.Watch(Sender);
-        log.Log(comings, "Scorer {Scorer} has joined", by.Name);
+        log.ScorerJoined(comings, by.Name);
         Scorer scorer = scorers[by.Name] = new Scorer(Sender);
         Context.Parent.Tell(new Known(scorers.Count));
         return scorer;

@@ -3,6 +3,7 @@ using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;
@@ -42,7 +43,7 @@ internal abstract class WorkerActor : ReceiveActor
         });
         Receive<Refused>(x =>
         {
-            Log.LogError("The coordinator refuses this node: {Reason}", x.Reason);
+            Log.NodeRefused(x.Reason);
             GiveUp(FailureResponse.StopRun, new RunFailedException($"refused by the coordinator: {x.Reason}"));
         });
         Receive<RunOver>(x => Context.Parent.Tell(new RunIsOver(x.Failure)));
@@ -119,8 +120,8 @@ internal abstract class WorkerActor : ReceiveActor
             return;
         }
 
-        Log.LogWarning(
-            failed.Failure, "{Worker} failed and is started again ({Restart} of {RestartsMax}): {Reason}", engine.Name, engine.Budget.Failures, engine.Budget.RestartsMax, failed.Failure.Message);
+        Log.WorkerRestarts(failed.Failure, engine.Name, engine.Budget.Failures, engine.Budget.RestartsMax, failed.Failure.Message);
+        Services.Instruments.WorkerRestarts.Add(1);
         engine.Ref = ActorRefs.Nobody;
         engine.WhenFailed();
         Timers.Set(engine, new StartAgain(engine.Name), engine.Budget.Pause);

@@ -1,4 +1,5 @@
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;
@@ -45,6 +46,8 @@ internal sealed record WorkerServices
     public CrashPoints CrashPoints { get; init; } = CrashPoints.None;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    public required RunInstruments Instruments { get; init; }
 
     public required ILoggerFactory Logs { get; init; }
 

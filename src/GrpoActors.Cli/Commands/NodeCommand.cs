@@ -53,25 +53,37 @@ internal static class NodeCommand
 
         command.SetAction(async parsed =>
         {
-            NodeOptions options = NodeOptions.Of(new NodeOptions.Written(
-                parsed.GetRequiredValue(file), parsed.GetValue(name), parsed.GetValue(roles), parsed.GetValue(host), parsed.GetValue(advertised), parsed.GetValue(port), parsed.GetValue(httpPort),
-                parsed.GetValue(seed) ?? [], parsed.GetValue(folder), parsed.GetValue(config), Assignments(parsed.GetValue(set) ?? []), parsed.GetValue(stay), parsed.GetValue(fresh), parsed.GetValue(acceptLostTail)));
-            return await Run(options, parsed.InvocationConfiguration.Output, parsed.GetValue(json), signals.Stop);
+            NodeOptions options = NodeOptions.Of(parsed.GetRequiredValue(file), new GrpoNodeSettings
+            {
+                Name = parsed.GetValue(name),
+                Roles = parsed.GetValue(roles)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+                Host = parsed.GetValue(host),
+                AdvertisedHost = parsed.GetValue(advertised),
+                Port = parsed.GetValue(port),
+                HttpPort = parsed.GetValue(httpPort),
+                Seeds = parsed.GetValue(seed) ?? [],
+                Folder = parsed.GetValue(folder),
+                ConfigFile = parsed.GetValue(config),
+                Stay = parsed.GetValue(stay),
+            });
+            var settings = new GrpoRunSettings
+            {
+                Overrides = Assignments(parsed.GetValue(set) ?? []),
+                Environment = [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(entry => KeyValuePair.Create((string)entry.Key, (string?)entry.Value ?? ""))],
+                Fresh = parsed.GetValue(fresh),
+                AcceptLostTail = parsed.GetValue(acceptLostTail),
+                CrashPoints = CrashPoints.Parse(Environment.GetEnvironmentVariable(CrashPoints.Variable)),
+            };
+            return await Run(options, settings, parsed.InvocationConfiguration.Output, parsed.GetValue(json), signals.Stop);
         });
         return command;
     }
 
-    private static async Task<int> Run(NodeOptions options, TextWriter output, bool json, CancellationToken stop)
+    private static async Task<int> Run(NodeOptions options, GrpoRunSettings settings, TextWriter output, bool json, CancellationToken stop)
     {
         using ILoggerFactory logs = NodeLog.Factory(options.Config);
         ILogger log = logs.CreateLogger(options.Name);
-        var settings = new GrpoRunSettings
-        {
-            CrashPoints = CrashPoints.Parse(Environment.GetEnvironmentVariable(CrashPoints.Variable)),
-            Environment = [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(entry => KeyValuePair.Create((string)entry.Key, (string?)entry.Value ?? ""))],
-        };
-        var pace = new RecentPace();
-        await using ClusterNode node = await ClusterNode.OpenAsync(options, settings, Report, logs);
+        await using ClusterNode node = await ClusterNode.OpenAsync(options, settings, new StepLog(log).Write, logs);
         log.LogInformation("{Roles} at {Http}", string.Join(", ", options.Roles), node.Http);
         RunOutcome? outcome = await node.RunAsync(stop);
         settings.CrashPoints.WriteCounts(Console.Error);
@@ -92,17 +104,6 @@ internal static class NodeCommand
                 return ExitCodes.Failure;
             default:
                 return ExitCodes.Done;
-        }
-
-        void Report(StepReport report)
-        {
-            pace.Add(report);
-            if (report.Evaluation is not null)
-            {
-                log.LogInformation("{Evaluation}", StepLine.Evaluation(report));
-            }
-
-            log.LogInformation("{Step}", StepLine.Of(report, pace));
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
@@ -63,6 +64,7 @@ internal sealed class NodeServer : IAsyncDisposable
     private readonly SemaphoreSlim bulkDownloads, contentDownloads;
     private readonly LogDeduplicator refusals;
     private readonly WebApplication app;
+    private readonly MeterNumbers numbers;
     private long bytesServed, toldToComeAgain;
 
     private NodeServer(NodeServerOptions options, ContentStore store, NodeSecurity security, ILoggerFactory logs)
@@ -77,6 +79,8 @@ internal sealed class NodeServer : IAsyncDisposable
         bulkDownloads = new SemaphoreSlim(options.BulkDownloadsMax);
         contentDownloads = new SemaphoreSlim(options.ContentDownloadsMax);
         app = Build(AddressOf(options.Host), options.Port, security);
+        Instrument(options.Reports.Meter);
+        numbers = new MeterNumbers(options.Reports.Meter);
         app.Run(Answer);
     }
 
@@ -120,6 +124,7 @@ internal sealed class NodeServer : IAsyncDisposable
     {
         await StopAsync();
         await app.DisposeAsync();
+        numbers.Dispose();
         bulkDownloads.Dispose();
         contentDownloads.Dispose();
     }
@@ -207,14 +212,15 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private Task Metrics(HttpContext context)
     {
-        IEnumerable<(string, string, double)> own =
-        [
-            ("grpo.bulk.served.bytes.total", "Bytes of weights and contents sent to other nodes.", BytesServed),
-            ("grpo.bulk.busy.total", "Downloads that were told to come again.", Interlocked.Read(ref toldToComeAgain)),
-            ("grpo.bulk.contents.bytes", "Contents on the store.", store.ContentsBytes),
-            ("grpo.bulk.refused.total", "Requests from whoever is no node of this cluster.", Refused),
-        ];
-        return Results.Text(MetricsText.Write(options.Reports.Numbers().Concat(own).Concat(ProcessNumbers.Now())), MetricsText.ContentType).ExecuteAsync(context);
+        return Results.Text(MetricsText.Write(numbers.Read().Concat(ProcessNumbers.Now())), MetricsText.ContentType).ExecuteAsync(context);
+    }
+
+    private void Instrument(Meter meter)
+    {
+        meter.CreateObservableCounter("grpo.bulk.served", () => BytesServed, "By", "Bytes of weights and contents sent to other nodes.");
+        meter.CreateObservableCounter("grpo.bulk.busy", () => Interlocked.Read(ref toldToComeAgain), "{download}", "Downloads that were told to come again.");
+        meter.CreateObservableGauge("grpo.bulk.contents", () => store.ContentsBytes, "By", "Contents on the store.");
+        meter.CreateObservableCounter("grpo.bulk.refused", () => Refused, "{request}", "Requests from whoever is no node of this cluster.");
     }
 
     private bool IsNode(HttpContext context)
@@ -225,7 +231,7 @@ internal sealed class NodeServer : IAsyncDisposable
         string remote = (address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address)?.ToString() ?? "an unknown address";
         if (refusal is not null && refusals.IsFirst(remote))
         {
-            log.LogWarning("A request from {Remote} was refused: {Refusal}. More of them in the next ten minutes are counted, not logged.", remote, refusal);
+            log.RequestRefused(remote, refusal);
         }
 
         return refusal is null;

@@ -1,12 +1,12 @@
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Actor.Setup;
-using Akka.Cluster.Tools.Singleton;
-using Akka.Configuration;
+using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Operations;
@@ -31,7 +31,7 @@ namespace GrpoActors.Cluster.Nodes;
 /// </summary>
 internal sealed class ClusterNode : IAsyncDisposable
 {
-    private const string System = "grpo";
+    private const string System = "grpo", Manager = "coordinator";
 
     /// <summary>So long a coordinator whose run is over stays to tell those who ask.</summary>
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(3);
@@ -48,7 +48,9 @@ internal sealed class ClusterNode : IAsyncDisposable
     private readonly NodeContents contents;
     private readonly WorkerServices services;
     private readonly RunStatus status;
+    private readonly RunInstruments instruments;
     private readonly CrashPoints crashPoints;
+    private readonly bool acceptLostTail;
     private readonly Action<StepReport> report;
     private readonly PlanResult plan;
     private readonly KnownMembers members;
@@ -56,11 +58,12 @@ internal sealed class ClusterNode : IAsyncDisposable
     private volatile string standing = "the node is starting";
     private volatile bool joined;
 
-    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, ContentStore store, NodeServer server, RunStatus status, GrpoRunSettings run, Action<StepReport> report, ILoggerFactory logs)
+    private ClusterNode(NodeOptions options, PlanResult plan, RunSetup setup, RunFolder? folder, NodeSecurity security, ContentStore store, NodeServer server, RunStatus status, RunInstruments instruments, GrpoRunSettings run, Action<StepReport> report, ILoggerFactory logs)
     {
         (this.options, this.plan, this.setup, this.folder, this.security, this.server, this.status, this.report) = (options, plan, setup, folder, security, server, status, report);
+        this.instruments = instruments;
         settings = NodeSettings.Of(options.Config);
-        crashPoints = run.CrashPoints;
+        (crashPoints, acceptLostTail) = (run.CrashPoints, run.AcceptLostTail);
         bulk = new BulkClient(settings.Downloads, security, store, TimeProvider.System);
         var weights = new WeightStore();
         fetcher = new WeightsFetcher(bulk, weights, setup.Spec);
@@ -78,23 +81,27 @@ internal sealed class ClusterNode : IAsyncDisposable
             AskAgainAfter = settings.AskAgainAfter,
             LeaseRenewal = settings.LeaseRenewal,
             CrashPoints = crashPoints,
+            Instruments = instruments,
             Logs = logs,
         };
     }
 
     public Uri Http => server.Address;
 
+    /// <summary>How the run ended for this node; it may go on serving its reports then.</summary>
+    public Task<RunOutcome> Ended => status.Ended;
+
     /// <exception cref="ConfigException">The run file, the node's options, or what they name, is wrong.</exception>
     public static async Task<ClusterNode> OpenAsync(NodeOptions options, GrpoRunSettings settings, Action<StepReport> report, ILoggerFactory logs)
     {
-        PlanResult plan = GrpoRun.Check(options.RunFile, settings with { Overrides = [.. settings.Overrides, .. options.Overrides] });
+        PlanResult plan = GrpoRun.Check(options.RunFile, settings);
         RunSetup setup = RunComposition.Build(plan.PlanOrThrow(), settings.Rewards);
         RunFolder? folder = null;
         try
         {
             NodeSecurity security = NodeSecurity.Read(options.Config, Environment.GetEnvironmentVariable);
             Binding.RequireTls(options.Host, security);
-            if (options.Fresh)
+            if (settings.Fresh)
             {
                 SetAside(options, setup);
             }
@@ -106,11 +113,12 @@ internal sealed class ClusterNode : IAsyncDisposable
             }
 
             var status = new RunStatus();
+            var instruments = new RunInstruments(status);
             NodeSettings node = NodeSettings.Of(options.Config);
             var store = new ContentStore(node.Contents, TimeProvider.System);
             ClusterNode? made = null;
             var reports = new NodeReports(
-                () => made?.Ready() ?? new ReadyReport(false, "the node is starting"), () => NodeStatus.Numbers(status), () => made?.Status() ?? new { }, () => made?.drain.TrySetResult());
+                () => made?.Ready() ?? new ReadyReport(false, "the node is starting"), instruments.Meter, () => made?.Status() ?? new { }, () => made?.drain.TrySetResult());
             var serverOptions = new NodeServerOptions(options.Host, options.HttpPort)
             {
                 AdvertisedHost = options.AdvertisedHost,
@@ -119,7 +127,7 @@ internal sealed class ClusterNode : IAsyncDisposable
                 Reports = reports,
             };
             NodeServer server = await NodeServer.StartAsync(serverOptions, store, security, logs);
-            return made = new ClusterNode(options, plan, setup, folder, security, store, server, status, settings, report, logs);
+            return made = new ClusterNode(options, plan, setup, folder, security, store, server, status, instruments, settings, report, logs);
         }
         catch
         {
@@ -147,7 +155,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             {
                 await work.CancelAsync();
                 standing = "the cluster has put this node out; it joins again";
-                log.LogWarning("The cluster has put this node out; it joins again in {Pause}", settings.RejoinAfter);
+                log.PutOut(settings.RejoinAfter);
                 await host.StopAsync(CancellationToken.None);
                 await Task.WhenAny(Task.Delay(settings.RejoinAfter, CancellationToken.None), leave);
                 if (!leave.IsCompleted)
@@ -180,6 +188,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         await server.DisposeAsync();
         fetcher.Dispose();
         bulk.Dispose();
+        instruments.Dispose();
         setup.Dispose();
         folder?.Dispose();
     }
@@ -218,7 +227,6 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         HostApplicationBuilder builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Services.AddSingleton(services.Logs);
-        Config config = SecurityHocon.For(security, options.Host).WithFallback(NodeHocon.Of(options));
         builder.Services.AddAkka(System, akka =>
         {
             akka.ConfigureLoggers(loggers =>
@@ -226,8 +234,17 @@ internal sealed class ClusterNode : IAsyncDisposable
                 loggers.ClearLoggers();
                 loggers.AddLoggerFactory(new DeduplicatingLogger(services.Logs, TimeProvider.System));
             })
-            .AddHocon(config, HoconAddMode.Replace)
-            .AddStartup((system, _) => Start(system, services with { Stopping = work }));
+            .WithNode(options, SecurityHocon.For(security, options.Host));
+            if (options.Has(NodeRoles.Coordinator))
+            {
+                RunServices coordinator = Coordinator();
+                akka.WithSingleton<RunActor>(
+                    Manager, options.Config.GetString("akka.cluster.singleton.singleton-name"), Props.CreateBy(new ActorMaker(() => new RunActor(coordinator))),
+                    new ClusterSingletonOptions { TerminationMessage = RunActor.Stop.Instance }, createProxyToo: false);
+            }
+
+            akka.WithSingletonProxy<RunActor>(Manager, options.Config.GetString("akka.cluster.singleton-proxy.singleton-name"))
+                .AddStartup((system, actors) => Start(system, actors.Get<RunActor>(), services with { Stopping = work }));
             akka.AddSetup(JournalSetup.Of(journal));
             foreach (Setup part in SecurityHocon.Setups(security))
             {
@@ -237,16 +254,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         return builder.Build();
     }
 
-    private void Start(ActorSystem system, WorkerServices workers)
+    private void Start(ActorSystem system, IActorRef run, WorkerServices workers)
     {
-        if (options.Has(NodeRoles.Coordinator))
-        {
-            RunServices coordinator = Coordinator();
-            system.ActorOf(
-                ClusterSingletonManager.Props(Props.CreateBy(new ActorMaker(() => new RunActor(coordinator))), RunActor.Stop.Instance, ClusterSingletonManagerSettings.Create(system)), "coordinator");
-        }
-
-        IActorRef run = system.ActorOf(ClusterSingletonProxy.Props("/user/coordinator", ClusterSingletonProxySettings.Create(system)), "run");
         system.ActorOf(Props.CreateBy(new ActorMaker(() => new NodeActor(Workers(workers), run, status))), "node");
         Akka.Cluster.Cluster cluster = Akka.Cluster.Cluster.Get(system);
         cluster.RegisterOnMemberUp(() =>
@@ -284,9 +293,10 @@ internal sealed class ClusterNode : IAsyncDisposable
         Journal = journal,
         Contents = contents,
         Status = status,
+        Instruments = instruments,
         Log = services.Logs.CreateLogger("run"),
         Workers = WorkerPlacement.Elsewhere(setup.Plan),
-        AcceptLostTail = options.AcceptLostTail,
+        AcceptLostTail = acceptLostTail,
         LeaseDuration = settings.LeaseLength,
         AppendMax = settings.AppendMax,
         RestartsMax = settings.RestartsMax,
@@ -318,7 +328,7 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     private async Task Drain(ActorSystem system, ILogger log)
     {
-        log.LogInformation("Draining: what this node holds is finished, or given back after {Drain}", settings.DrainMax);
+        log.Draining(settings.DrainMax);
         using var patience = new CancellationTokenSource(settings.DrainMax);
         try
         {
@@ -331,7 +341,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    private ReadyReport Ready() => new(joined, standing);
+    /// <summary>Whether it is a member of the cluster, and if not, what it does instead.</summary>
+    public ReadyReport Ready() => new(joined, standing);
 
     private object Status() => NodeStatus.Of(options, standing, status);
 }

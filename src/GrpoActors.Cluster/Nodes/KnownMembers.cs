@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
+using GrpoActors.Cluster.Operations;
 using GrpoActors.Formats.Files;
 using Microsoft.Extensions.Logging;
 
@@ -19,7 +20,7 @@ internal sealed class KnownMembers(string file, ILogger log)
         }
         catch (Exception e) when (DiskFailure.Is(e) || e is UriFormatException or ArgumentException)
         {
-            log.LogWarning("The addresses of the cluster's members in {File} cannot be used: {Reason}", file, e.Message);
+            log.MembersUnusable(file, e.Message);
             return [];
         }
     }
@@ -35,7 +36,7 @@ internal sealed class KnownMembers(string file, ILogger log)
         }
         catch (Exception e) when (DiskFailure.Is(e))
         {
-            log.LogWarning("The addresses of the cluster's members cannot be kept in {File}: {Reason}", file, e.Message);
+            log.MembersNotKept(file, e.Message);
         }
     }
 

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Akka.Actor;
+using Akka.Cluster.Hosting;
 using Akka.Configuration;
+using Akka.Hosting;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
@@ -25,29 +27,31 @@ internal static class NodeHocon
             Config written = ConfigurationFactory.ParseString(File.ReadAllText(file));
             foreach (string unknown in Unknown(written))
             {
-                errors.Add(new ConfigError("--config", $"{file} sets {unknown}, which is no setting.", $"Did you mean {NearestName.Of(unknown, Keys(Reference, "grpo")) ?? "one of reference.conf"}?"));
+                errors.Add(new ConfigError("config", $"{file} sets {unknown}, which is no setting.", $"Did you mean {NearestName.Of(unknown, Keys(Reference, "grpo")) ?? "one of reference.conf"}?"));
             }
 
             return written.WithFallback(Reference);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or ConfigurationException or AkkaException)
         {
-            errors.Add(new ConfigError("--config", $"{file} cannot be read: {e.Message}", "Name a HOCON file such as hocon/cluster.conf."));
+            errors.Add(new ConfigError("config", $"{file} cannot be read: {e.Message}", "Name a HOCON file such as hocon/cluster.conf."));
             return Reference;
         }
     }
 
-    /// <summary>The actor system's own: where it listens, whom it joins, what it does.</summary>
-    public static Config Of(NodeOptions options) => ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
-        akka {
-          remote.dot-netty.tcp {
-            hostname = "{{options.Host}}"
-            public-hostname = "{{options.AdvertisedHost}}"
-            port = {{options.Port}}
-          }
-          cluster.roles = [{{string.Join(", ", options.Roles.Select(role => $"\"{role}\""))}}]
+    /// <summary>Configures a node's actor system.</summary>
+    /// <param name="security">Lies over everything else.</param>
+    public static AkkaConfigurationBuilder WithNode(this AkkaConfigurationBuilder akka, NodeOptions options, Config security) => akka
+        .AddHocon(security.WithFallback(Address(options)).WithFallback(options.Config).WithFallback(SqlPersistence.DefaultConfiguration), HoconAddMode.Replace)
+        .WithClustering(new ClusterOptions { Roles = [.. options.Roles] });
+
+    private static Config Address(NodeOptions options) => ConfigurationFactory.ParseString(string.Create(CultureInfo.InvariantCulture, $$"""
+        akka.remote.dot-netty.tcp {
+          hostname = "{{options.Host}}"
+          public-hostname = "{{options.AdvertisedHost}}"
+          port = {{options.Port}}
         }
-        """)).WithFallback(options.Config).WithFallback(SqlPersistence.DefaultConfiguration);
+        """));
 
     private static IEnumerable<string> Unknown(Config written) => Keys(written, "grpo").Except(Keys(Reference, "grpo"));
 

@@ -19,38 +19,29 @@ internal sealed record NodeAddress(string Host, int Port)
     public override string ToString() => $"{Host}:{Port}";
 }
 
-/// <summary>A node as it was asked for: the command line over a HOCON file over <c>reference.conf</c>.</summary>
+/// <summary>A node as it was asked for: the program's settings over a HOCON file over <c>reference.conf</c>.</summary>
 /// <param name="Name">Unique in the cluster.</param>
 /// <param name="Config">All keys, ours and Akka's.</param>
-/// <param name="Fresh">Sets the files of an earlier run of this name aside; on the coordinator also its journal.</param>
 /// <param name="Stay">Goes on serving its reports when the run is over.</param>
 internal sealed record NodeOptions(
-    string RunFile, string Name, ImmutableArray<string> Roles, string Host, string AdvertisedHost, int Port, int HttpPort, ImmutableArray<NodeAddress> Seeds, string? Folder,
-    IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool Fresh, bool AcceptLostTail, Config Config)
+    string RunFile, string Name, ImmutableArray<string> Roles, string Host, string AdvertisedHost, int Port, int HttpPort, ImmutableArray<NodeAddress> Seeds, string? Folder, bool Stay, Config Config)
 {
     public bool Has(string role) => Roles.Contains(role);
 
-    /// <summary>As written on the command line; null: what the file says.</summary>
-    internal sealed record Written(
-        string RunFile, string? Name, string? Roles, string? Host, string? AdvertisedHost, int? Port, int? HttpPort, IReadOnlyList<string> Seeds, string? Folder, string? ConfigFile,
-        IReadOnlyList<(string Key, string Value)> Overrides, bool Stay, bool Fresh, bool AcceptLostTail);
-
     /// <exception cref="ConfigException">All that is wrong, at once.</exception>
-    public static NodeOptions Of(Written written)
+    public static NodeOptions Of(string runFile, GrpoNodeSettings written)
     {
         var errors = new List<ConfigError>();
         Config config = NodeHocon.Read(written.ConfigFile, errors);
-        ImmutableArray<string> roles = written.Roles is null
-            ? [.. config.GetStringList("grpo.node.roles", [])]
-            : [.. written.Roles.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        ImmutableArray<string> roles = [.. written.Roles ?? [.. config.GetStringList("grpo.node.roles", [])]];
         foreach (string unknown in roles.Except(NodeRoles.All))
         {
-            errors.Add(new ConfigError("--roles", $"names \"{unknown}\", which is no role.", $"Roles are {string.Join(", ", NodeRoles.All)}."));
+            errors.Add(new ConfigError("roles", $"names \"{unknown}\", which is no role.", $"Roles are {string.Join(", ", NodeRoles.All)}."));
         }
 
         if (roles.IsEmpty)
         {
-            errors.Add(new ConfigError("--roles", "names no role.", $"Roles are {string.Join(", ", NodeRoles.All)}."));
+            errors.Add(new ConfigError("roles", "names no role.", $"Roles are {string.Join(", ", NodeRoles.All)}."));
         }
 
         string host = written.Host ?? config.GetString("grpo.node.host", "127.0.0.1");
@@ -60,13 +51,13 @@ internal sealed record NodeOptions(
             advertised = host is "0.0.0.0" or "::" ? System.Net.Dns.GetHostName() : host;
         }
 
-        int port = Checked(written.Port ?? config.GetInt("grpo.node.port", 4053), "--port", errors), httpPort = Checked(written.HttpPort ?? config.GetInt("grpo.node.http-port", 4054), "--http-port", errors);
+        int port = Checked(written.Port ?? config.GetInt("grpo.node.port", 4053), "port", errors), httpPort = Checked(written.HttpPort ?? config.GetInt("grpo.node.http-port", 4054), "http-port", errors);
         IEnumerable<string> seeds = written.Seeds.Count > 0 ? written.Seeds : config.GetStringList("grpo.node.seeds", []);
         ImmutableArray<NodeAddress> addresses = [.. seeds.Select(seed => Address(seed, errors)).OfType<NodeAddress>()];
         string name = written.Name ?? $"{advertised}-{port}";
         if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
         {
-            errors.Add(new ConfigError("--name", $"is \"{name}\".", "Use letters, digits, '-', '_' and '.'."));
+            errors.Add(new ConfigError("name", $"is \"{name}\".", "Use letters, digits, '-', '_' and '.'."));
         }
 
         if (errors.Count > 0)
@@ -74,7 +65,7 @@ internal sealed record NodeOptions(
             throw new ConfigException([.. errors]);
         }
 
-        return new NodeOptions(written.RunFile, name, roles, host, advertised, port, httpPort, addresses, written.Folder, written.Overrides, written.Stay, written.Fresh, written.AcceptLostTail, config);
+        return new NodeOptions(runFile, name, roles, host, advertised, port, httpPort, addresses, written.Folder, written.Stay, config);
     }
 
     private static int Checked(int port, string option, List<ConfigError> errors)
@@ -95,7 +86,7 @@ internal sealed record NodeOptions(
             return new NodeAddress(seed[..colon], port);
         }
 
-        errors.Add(new ConfigError("--seed", $"is \"{seed}\".", "Write HOST:PORT, for example 127.0.0.1:4053."));
+        errors.Add(new ConfigError("seeds", $"is \"{seed}\".", "Write HOST:PORT, for example 127.0.0.1:4053."));
         return null;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using GrpoActors.Cluster.Operations;
 using Microsoft.Extensions.Logging;
 
 namespace GrpoActors.Cluster.Security;
@@ -100,7 +101,7 @@ internal sealed partial class DeduplicatingLogger(ILoggerFactory log, TimeProvid
             }
             else if (sentence.Length > 0)
             {
-                log.LogWarning("{Sentence}", sentence);
+                log.Once(sentence);
             }
         }
     }

@@ -5,6 +5,7 @@ using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
@@ -52,6 +53,7 @@ public sealed class RunActorTests : ActorSpec
             },
             Contents = new StoredContents(),
             Status = status,
+            Instruments = new RunInstruments(status),
             Log = Logged,
             Workers = WorkerPlacement.Elsewhere(setup.Plan),
             LeaseDuration = TimeSpan.FromMinutes(1),
@@ -69,6 +71,7 @@ public sealed class RunActorTests : ActorSpec
     [Fact]
     public void When_a_stage_throws_all_begin_again_from_the_journal_under_a_new_term()
     {
+        using var restarts = new Counted(services.Instruments.Restarts);
         IActorRef run = Run();
         long term = Granted(run);
         begun.ExpectMsg<Begun>();
@@ -78,7 +81,7 @@ public sealed class RunActorTests : ActorSpec
         Assert.NotEqual(term, Granted(run));
         Assert.True(journal.Events.Length >= kept);
         Assert.False(status.Ended.IsCompleted);
-        Assert.Equal(1, status.Restarts);
+        Assert.Equal(1, restarts.Sum);
         Assert.Contains("Warning: The run begins again from its journal (1 of 2): " + $"{worker.Ref.Path.Name} failed: a bug", Logged.Lines);
     }
 

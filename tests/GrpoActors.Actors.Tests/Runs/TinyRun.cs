@@ -1,6 +1,7 @@
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -102,6 +103,7 @@ internal sealed class TinyRun : IDisposable
             Checkpoints = new CheckpointStore(Disk, CheckpointFolder),
             CrashPoints = CrashPoints,
             Time = Time,
+            Instruments = new RunInstruments(new RunStatus()),
             Logs = Log,
         };
     }

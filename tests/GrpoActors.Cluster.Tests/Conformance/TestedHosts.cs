@@ -73,6 +73,6 @@ internal sealed class ClusterHost : ITestedHost
     }
 
     private static Task<ClusterNode> Open(TestedRun run, Action<StepReport> report) => ClusterNode.OpenAsync(
-        NodeOptions.Of(new NodeOptions.Written(run.RunFile, "all", null, null, null, 0, 0, [], null, run.Nodes, run.Overrides, Stay: false, run.Fresh, run.AcceptLostTail)),
-        new GrpoRunSettings { Rewards = run.Rewards }, report, NullLoggerFactory.Instance);
+        NodeOptions.Of(run.RunFile, new GrpoNodeSettings { Name = "all", Port = 0, HttpPort = 0, ConfigFile = run.Nodes }),
+        new GrpoRunSettings { Rewards = run.Rewards, Overrides = run.Overrides, Fresh = run.Fresh, AcceptLostTail = run.AcceptLostTail }, report, NullLoggerFactory.Instance);
 }

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Akka.Actor;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
-using Akka.Configuration.Hocon;
 using Akka.Persistence;
 using Akka.Persistence.Sql;
 using Xunit;
@@ -18,18 +17,18 @@ public sealed partial class ConfigurationFileTests
     [InlineData("reference.conf")]
     [InlineData("single-node.conf")]
     [InlineData("cluster.conf")]
-    public void A_file_parses_and_sets_something_of_ours(string file) => Assert.NotEmpty(Keys(file, "grpo"));
+    public void A_file_parses_and_sets_something_of_ours(string file) => Assert.NotEmpty(HoconFiles.Keys(file, "grpo"));
 
     [Theory]
     [InlineData("single-node.conf")]
     [InlineData("cluster.conf")]
     public void A_users_file_has_no_key_that_the_reference_lacks(string file) =>
-        Assert.Empty(Keys(file, "grpo").Concat(Keys(file, "akka")).Except([.. Keys("reference.conf", "grpo"), .. Keys("reference.conf", "akka"), "akka.cluster.log-info"]));
+        Assert.Empty(HoconFiles.Keys(file, "grpo").Concat(HoconFiles.Keys(file, "akka")).Except([.. HoconFiles.Keys("reference.conf", "grpo"), .. HoconFiles.Keys("reference.conf", "akka"), "akka.cluster.log-info"]));
 
     [Fact]
     public void Every_setting_of_ours_is_explained_above_it()
     {
-        string[] lines = [.. Text("reference.conf").Split('\n').Select(line => line.Trim())];
+        string[] lines = [.. HoconFiles.Text("reference.conf").Split('\n').Select(line => line.Trim())];
         string[] bare =
         [
             .. Enumerable.Range(1, lines.Length - 1)
@@ -46,7 +45,7 @@ public sealed partial class ConfigurationFileTests
     [InlineData("cluster.conf")]
     public void Where_a_users_file_says_default_it_gives_the_references_value(string file)
     {
-        Config users = Parse(file), reference = Parse("reference.conf");
+        Config users = HoconFiles.Parse(file), reference = HoconFiles.Parse("reference.conf");
         string[] keys = [.. SaidToBeDefault(file)];
         Assert.NotEmpty(keys);
         Assert.All(keys, key => Assert.Equal(reference.GetValue(key).ToString(), users.GetValue(key).ToString()));
@@ -56,7 +55,7 @@ public sealed partial class ConfigurationFileTests
     private static IEnumerable<string> SaidToBeDefault(string file)
     {
         var within = new Stack<string>();
-        foreach (string line in Text(file).Split('\n').Select(line => line.Trim()).Where(line => !line.StartsWith('#')))
+        foreach (string line in HoconFiles.Text(file).Split('\n').Select(line => line.Trim()).Where(line => !line.StartsWith('#')))
         {
             string[] parts = line.Split('#', 2);
             if (parts[0].TrimEnd().EndsWith('{'))
@@ -84,7 +83,7 @@ public sealed partial class ConfigurationFileTests
     [InlineData("akka.cluster.singleton.role", "coordinator")]
     [InlineData("grpo.node.host", "127.0.0.1")]
     public void The_reference_keeps_a_split_cluster_and_an_open_port_from_happening_by_default(string key, string value) =>
-        Assert.Equal(value, Parse("reference.conf").GetString(key));
+        Assert.Equal(value, HoconFiles.Parse("reference.conf").GetString(key));
 
     /// <summary>Akka reads a key that it does not know as silently as one that it knows.</summary>
     [Fact]
@@ -92,7 +91,7 @@ public sealed partial class ConfigurationFileTests
     {
         using ActorSystem system = ActorSystem.Create("keys", """akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = cluster, remote.dot-netty.tcp { hostname = "127.0.0.1", port = 0 } }""");
         Config akkas = system.Settings.Config.WithFallback(ClusterSingleton.DefaultConfig()).WithFallback(SqlPersistence.DefaultConfiguration).WithFallback(Persistence.DefaultConfig());
-        string[] unknown = [.. Keys("reference.conf", "akka").Where(key => !key.StartsWith("akka.actor.serializ", StringComparison.Ordinal) && !Spellings(key).Any(akkas.HasPath))];
+        string[] unknown = [.. HoconFiles.Keys("reference.conf", "akka").Where(key => !key.StartsWith("akka.actor.serializ", StringComparison.Ordinal) && !Spellings(key).Any(akkas.HasPath))];
         await system.Terminate();
         Assert.Empty(unknown);
     }
@@ -104,22 +103,4 @@ public sealed partial class ConfigurationFileTests
         key.Replace("akka.persistence.journal.sql.", "akka.persistence.journal-plugin-fallback.", StringComparison.Ordinal),
         key.StartsWith("akka.coordinated-shutdown.phases.", StringComparison.Ordinal) && key.EndsWith(".timeout", StringComparison.Ordinal) ? key[..^".timeout".Length] : key,
     ];
-
-    private static Config Parse(string file) => ConfigurationFactory.ParseString(Text(file));
-
-    private static IEnumerable<string> Keys(string file, string root)
-    {
-        Config config = Parse(file);
-        return config.HasPath(root) ? Leaves(root, config.GetValue(root)) : [];
-    }
-
-    private static IEnumerable<string> Leaves(string path, HoconValue value) =>
-        value.IsObject() ? value.GetObject().Items.SelectMany(item => Leaves($"{path}.{(item.Key.Contains('.', StringComparison.Ordinal) ? $"\"{item.Key}\"" : item.Key)}", item.Value)) : [path];
-
-    private static string Text(string file)
-    {
-        using Stream stream = typeof(ConfigurationFileTests).Assembly.GetManifestResourceStream(file) ?? throw new FileNotFoundException($"There is no {file}.");
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
-    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.Json;
 using GrpoActors.Cluster.Bulk;
@@ -12,21 +13,27 @@ public sealed class OperationsTests : IAsyncLifetime
 {
     private readonly HttpClient http = new();
     private ReadyReport ready = new(false, "waits for the weights of version 3");
+    private readonly Meter meter = new("test");
     private NodeServer server = null!;
 
     public async Task InitializeAsync()
     {
-        var reports = new NodeReports(
-            () => ready,
-            () => [("grpo.generator.tokens-per-second", "Tokens drawn.", 12.5), ("grpo.run.steps.total", "Committed\nsteps.", 7), ("grpo.run.loss", "No number yet.", double.NaN)],
-            () => new { Role = "generator", Step = 7 },
-            () => { });
+        var reports = new NodeReports(() => ready, meter, () => new { Role = "generator", Step = 7 }, () => { });
+        meter.CreateObservableGauge("grpo.a.pace", () => 12.5, "1", "Tokens drawn.");
+        meter.CreateObservableGauge("grpo.a.quiet", () => Array.Empty<Measurement<long>>(), "1", "Nothing to say.");
+        Counter<long> steps = meter.CreateCounter<long>("grpo.a.steps", "{step}", "Committed\nsteps.");
+        Histogram<double> waits = meter.CreateHistogram<double>("grpo.a.wait", "s", "Waits.");
         server = await NodeServer.StartAsync(new NodeServerOptions { Reports = reports }, new ContentStore(new ContentStoreOptions(), TimeProvider.System), NodeSecurity.None, NullLoggerFactory.Instance);
+        steps.Add(3);
+        steps.Add(4, new KeyValuePair<string, object?>("of", "another tag"));
+        waits.Record(0.5);
+        waits.Record(1);
     }
 
     public async Task DisposeAsync()
     {
         http.Dispose();
+        meter.Dispose();
         await server.DisposeAsync();
     }
 
@@ -46,15 +53,16 @@ public sealed class OperationsTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, status);
         Assert.StartsWith(
             """
-            # HELP grpo_generator_tokens_per_second Tokens drawn.
-            # TYPE grpo_generator_tokens_per_second gauge
-            grpo_generator_tokens_per_second 12.5
-            # HELP grpo_run_steps_total Committed\nsteps.
-            # TYPE grpo_run_steps_total counter
-            grpo_run_steps_total 7
-            # HELP grpo_run_loss No number yet.
-            # TYPE grpo_run_loss gauge
-            grpo_run_loss NaN
+            # HELP grpo_a_pace Tokens drawn.
+            # TYPE grpo_a_pace gauge
+            grpo_a_pace 12.5
+            # HELP grpo_a_steps_total Committed\nsteps.
+            # TYPE grpo_a_steps_total counter
+            grpo_a_steps_total 7
+            # HELP grpo_a_wait_seconds Waits.
+            # TYPE grpo_a_wait_seconds summary
+            grpo_a_wait_seconds_sum 1.5
+            grpo_a_wait_seconds_count 2
 
             """,
             text,
