@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 
