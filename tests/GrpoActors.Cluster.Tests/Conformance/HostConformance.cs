@@ -120,6 +120,70 @@ public abstract class HostConformance : IDisposable
         Assert.Empty(RecordedRun.Open(RunFolder).Audit().Findings);
     }
 
+    [Fact]
+    public async Task A_reward_in_CSharp_scores_on_it_and_gives_the_hashes_of_the_other_host()
+    {
+        int judged = 0;
+        Judge = input =>
+        {
+            Interlocked.Increment(ref judged);
+            return input.Tokens;
+        };
+        (RunResult here, _) = await Train(Host, [WithJudge]);
+        Assert.Equal(6 * 4 * 4, judged); // each completion of each step once
+        (RunResult there, _) = await Train(Other, [WithJudge], folder.File("there"));
+        Assert.Equal(Hashes(there), Hashes(here));
+    }
+
+    [Fact]
+    public async Task Fresh_sets_the_old_run_aside_and_begins_anew()
+    {
+        (RunResult first, _) = await Train(Host, []);
+        (RunResult again, int reports) = await Host.Train(Run([]) with { Fresh = true });
+        Assert.Equal((Hashes(first), 8), (Hashes(again), reports));
+        Assert.True(File.Exists(Path.Combine(RunFolder + ".1", "metrics.jsonl")));
+        Assert.Empty(RecordedRun.Open(RunFolder).Audit().Findings);
+    }
+
+    [Fact]
+    public async Task A_lost_tail_is_computed_again_in_canonical_order()
+    {
+        (RunResult before, _) = await LoseTail([]);
+        (RunResult after, int reports) = await Train(Host, []);
+        Assert.Equal(Hashes(before), Hashes(after));
+        Assert.InRange(reports, 1, 4);
+        Assert.Empty(RecordedRun.Open(RunFolder).Audit().Findings);
+    }
+
+    [Fact]
+    public async Task A_lost_tail_in_arrival_order_stops_the_run_unless_it_is_accepted()
+    {
+        string[] arrival = ["order=arrival"];
+        await LoseTail(arrival);
+        RunFailedException refused = await Assert.ThrowsAsync<RunFailedException>(() => Train(Host, arrival));
+        Assert.Contains("--accept-lost-tail", refused.Message, StringComparison.Ordinal);
+        (RunResult result, int reports) = await Host.Train(Run(arrival) with { AcceptLostTail = true });
+        Assert.Equal((RunEnd.Completed, 6), (result.End, result.Steps));
+        Assert.InRange(reports, 1, 4);
+        Assert.Empty(RecordedRun.Open(RunFolder).Audit().Findings);
+    }
+
+    [Fact]
+    public async Task A_worker_s_failures_are_forgiven_as_steps_are_committed()
+    {
+        FailingEngine engine = FailingEngine.At(3, 14, 25);
+        (RunResult result, int reports) = await Train(Host, [$"engine={engine.Name}", "worker_restarts_max=1", "phases.grpo.steps=25", "save_steps=10"]);
+        Assert.Equal((RunEnd.Completed, 27, 0), (result.End, reports, engine.Left));
+    }
+
+    [Fact]
+    public async Task A_worker_that_fails_more_often_than_it_is_forgiven_stops_the_run_by_name()
+    {
+        FailingEngine engine = FailingEngine.At(3, 4);
+        RunFailedException failure = await Assert.ThrowsAsync<RunFailedException>(() => Train(Host, [$"engine={engine.Name}", "worker_restarts_max=1"]));
+        Assert.Contains("generator-1 failed 2 times, the last time with: seeded failure at version 4", failure.Message, StringComparison.Ordinal);
+    }
+
     public void Dispose()
     {
         folder.Dispose();
@@ -129,6 +193,27 @@ public abstract class HostConformance : IDisposable
     private const string WithJudge = """rewards=[{"name":"answer","kind":"exact_answer"},{"name":"judge","kind":"judge"}]""";
 
     private static string Hashes(RunResult result) => $"{result.WeightsSha256} {result.OptimizerSha256} {result.LedgerSha256}";
+
+    /// <summary>A complete run whose journal ends at step 4 or a little later, while its checkpoints know the end.</summary>
+    private async Task<(RunResult Result, int Reports)> LoseTail(string[] settings)
+    {
+        await Host.StopAfter(Run(settings), step: 4);
+        (string Name, byte[] Bytes)[] kept = [.. Journal().Select(file => (file, File.ReadAllBytes(file)))];
+        (RunResult Result, int Reports) complete = await Train(Host, settings);
+        foreach (string file in Journal())
+        {
+            File.Delete(file);
+        }
+
+        foreach ((string name, byte[] bytes) in kept)
+        {
+            await File.WriteAllBytesAsync(name, bytes);
+        }
+
+        return complete;
+
+        string[] Journal() => Directory.GetFiles(RunFolder, "journal.db*");
+    }
 
     private Task<(RunResult Result, int Reports)> Train(ITestedHost host, string[] settings, string? into = null) => host.Train(Run(settings, into));
 
