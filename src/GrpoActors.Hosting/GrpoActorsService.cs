@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Telemetry;
 using System.Runtime.ExceptionServices;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Runs;

@@ -1,10 +1,10 @@
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Core.Completions;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Actors.Protocol;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Core;
 
 namespace GrpoActors.Actors.Tests;

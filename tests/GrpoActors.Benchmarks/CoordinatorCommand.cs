@@ -1,7 +1,10 @@
+using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Persistence.Sql;
@@ -9,7 +12,6 @@ using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
-using GrpoActors.Actors.Workers;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
@@ -73,6 +75,16 @@ internal static class CoordinatorCommand
         RunJournal journal = RunJournal.Of(null, folder, setup.Identity);
         using ActorSystem system = ActorSystem.Create("coordinator", BootstrapSetup.Create().WithConfig(LocalHocon.Config.WithFallback(SqlPersistence.DefaultConfiguration)).And(JournalSetup.Of(journal)));
         var status = new RunStatus();
+        using var instruments = new RunInstruments(status);
+        long appends = 0;
+        double appending = 0;
+        using var listener = new MeterListener { InstrumentPublished = (instrument, listening) => Listen(instrument, listening) };
+        listener.SetMeasurementEventCallback<double>((_, seconds, _, _) =>
+        {
+            appends++; // the run's actor alone measures it
+            appending += seconds;
+        });
+        listener.Start();
         var contents = new EncodedContents(completions, tokens, setup.Tokenizer.VocabularySize);
         long trained = 0, started = 0;
         TimeSpan processor = default;
@@ -86,6 +98,7 @@ internal static class CoordinatorCommand
             Log = new Complaints(),
             Workers = WorkerPlacement.Elsewhere(setup.Plan),
             LeaseDuration = TimeSpan.FromMinutes(10),
+            Instruments = instruments,
         }))), "run");
         while (status.Run is null)
         {
@@ -112,9 +125,17 @@ internal static class CoordinatorCommand
         double rate = trained / elapsed.TotalSeconds;
         report.Add(new Row("tokens a second", rate, "tokens/s", TokensPerSecondMin));
         report.Add(new Row("groups a second", rate / (completions * tokens), "groups/s"));
-        report.Add(new Row("an append", status.AppendTime.TotalMilliseconds / status.Appends, "ms"));
-        report.Add(new Row("appends a group", (double)status.Appends / (steps * parsed.GetValue(GroupsPerStep)), ""));
+        report.Add(new Row("an append", 1000 * appending / appends, "ms"));
+        report.Add(new Row("appends a group", (double)appends / (steps * parsed.GetValue(GroupsPerStep)), ""));
         report.Add(new Row("processor time, workers included", processor / elapsed, "cores", Environment.ProcessorCount));
+
+        void Listen(Instrument instrument, MeterListener listening)
+        {
+            if (instrument == instruments.AppendDuration)
+            {
+                listening.EnableMeasurementEvents(instrument);
+            }
+        }
 
         void Reached(StepReport step)
         {

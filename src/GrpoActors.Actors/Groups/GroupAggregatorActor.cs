@@ -1,5 +1,5 @@
+using GrpoActors.Actors.Protocol;
 using Akka.Actor;
-using GrpoActors.Actors.Runs;
 
 namespace GrpoActors.Actors.Groups;
 

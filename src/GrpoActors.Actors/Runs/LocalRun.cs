@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Supervision;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Akka.Actor;

@@ -10,7 +10,6 @@ using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
-using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
@@ -48,11 +47,9 @@ internal sealed class RunActor : ReceiveActor
     private readonly RunTrace trace;
     private RunLog? record;
     private CancellationTokenSource work = new(); // ends the blocking work of this beginning's actors
-    private IActorRef journal = ActorRefs.Nobody, prompts = ActorRefs.Nobody, generators = ActorRefs.Nobody, scorers = ActorRefs.Nobody, groups = ActorRefs.Nobody, learner = ActorRefs.Nobody;
-    private Decider? decider;
-    private DecidedBatch? appending;
-    private long appendStarted;
-    private bool flushAsked, delayed;
+    private IActorRef journal = ActorRefs.Nobody;
+    private StageActors stages = StageActors.None;
+    private readonly GroupCommit commit;
     private RestartBudget restarts;
     private int beginning;
     private bool isPaused; // the back-off before the next beginning is not yet over
@@ -65,6 +62,7 @@ internal sealed class RunActor : ReceiveActor
         plan = services.Setup.Plan.Identity;
         operation = services.Setup.Plan.Operation;
         timers = new MessageTimers(services.Time, Self);
+        commit = new GroupCommit(services, timers, Self);
         trace = new RunTrace(services.Instruments, services.Time);
         restarts = RestartBudget.Full(services.RestartsMax, 0);
         Become(Recovering);
@@ -114,9 +112,7 @@ internal sealed class RunActor : ReceiveActor
     private void Begin()
     {
         beginning++;
-        decider = null;
-        appending = null;
-        flushAsked = delayed = false;
+        commit.Forget();
         work = new CancellationTokenSource();
         record?.Dispose();
         record = null;
@@ -146,17 +142,18 @@ internal sealed class RunActor : ReceiveActor
                 return;
             }
 
-            decider = new Decider(Pipeline.Over(recovered.Run, services.Setup.Identity, operation), operation.Deadlines.AskedMax, services.CommandsPerAppendMax);
+            commit.Begin(new Decider(Pipeline.Over(recovered.Run, services.Setup.Identity, operation), operation.Deadlines.AskedMax, services.CommandsPerAppendMax));
             if (!CompareWithOwnCheckpoints())
             {
                 return;
             }
 
-            StartStages(recovered);
+            stages = StageActors.Start(Context, services, recovered.Fence, beginning, work.Token);
+            stages.Announce(recovered.Run);
             trace.Begin();
             Become(Running);
             log.RunGoesOn(services.Workers.AreElsewhere ? LogLevel.Information : LogLevel.Debug, recovered.Run.Version.Steps, recovered.Run.Position);
-            Decide(decider.Resume());
+            commit.Decide(decider => decider.Resume());
         });
         Failures();
         Receive<ToRun>(_ => { }); // workers say again what they want
@@ -170,14 +167,14 @@ internal sealed class RunActor : ReceiveActor
             return true;
         }
 
-        long end = decider!.Run.Version.Steps;
+        long end = commit.Run.Version.Steps;
         IEnumerable<LedgerValue> newer = own.Scan().TakeWhile(found => found.Step > end).OfType<FoundCheckpoint.Intact>().Select(found => new LedgerValue(found.Step, found.Manifest.Mark.Chain));
         return Compare([.. newer], holder: null);
     }
 
     private bool Compare(ImmutableArray<LedgerValue> checkpoints, string? holder)
     {
-        decider = decider!.Compare(checkpoints, services.AcceptLostTail, holder, out LostTail lost);
+        LostTail lost = commit.Compare(checkpoints, services.AcceptLostTail, holder);
         switch (lost)
         {
             case LostTail.ComputeAgain x:
@@ -199,55 +196,28 @@ internal sealed class RunActor : ReceiveActor
         }
     }
 
-    private void StartStages(JournalRecovered recovered)
-    {
-        WorkerPlacement workers = services.Workers;
-        RunState run = recovered.Run;
-        learner = Child("learner", () => new LearnerActor(
-            log, workers.Trainer(recovered.Fence, work.Token), services.LeaseDuration, services.AcceptLostTail, LearnerActor.TermsAfter(recovered.Fence), workers.AreElsewhere, services.CrashPoints, services.Time, services.Instruments));
-        groups = Child("group-aggregator", () => new GroupAggregatorActor(learner));
-        scorers = Child("scorer-pool", () => new ScorerPoolActor(log, workers.Scorers(work.Token), services.Contents));
-        generators = Child("generator-pool", () => new GeneratorPoolActor(log, workers.Generators(work.Token), services.Contents, scorers, workers.GroupsPerGenerator));
-        prompts = Child("prompt-source", () => new PromptSourceActor(services.Setup.Phases, generators));
-        Announce(run);
-    }
-
-    private IActorRef Child(string name, Func<ActorBase> make) => Context.ActorOf(Props.CreateBy(new ActorMaker(make)), $"{name}-{beginning}");
-
     // ---- running
 
     private void Running()
     {
         Receive<Command>(Hear);
         Receive<FromWorker>(Hear);
-        Receive<ToRun>(message => Desk(message).Forward(message));
-        Receive<Flush>(_ =>
-        {
-            flushAsked = false;
-            Append();
-        });
-        Receive<DelayOver>(_ =>
-        {
-            if (delayed)
-            {
-                delayed = false;
-                Append(patient: false);
-            }
-        });
+        Receive<ToRun>(message => stages.For(message).Forward(message));
+        Receive<GroupCommit.Due>(due => Append(due));
         Receive<Appended>(x =>
         {
-            if (IsOfUnderWay(x))
+            if (commit.Answers(x))
             {
                 Appended();
             }
         });
-        Receive<AppendOverdue>(_ =>
+        Receive<GroupCommit.Overdue>(_ =>
         {
-            appending = null;
+            commit.GiveUp();
             Recover(new StorageException($"An append to the journal was not answered within {services.AppendMax.TotalSeconds:0} s: whether it was kept is found out by reading."));
         });
-        Receive<WeightsPublished>(generators.Forward);
-        Receive<WeightsLost>(generators.Forward);
+        Receive<WeightsPublished>(stages.Generators.Forward);
+        Receive<WeightsLost>(stages.Generators.Forward);
         Receive<TrainerCheckpoints>(x => Compare(x.Checkpoints, x.Name));
         Receive<GeneratorPoolActor.Known>(x => services.Status.Generators = x.Count);
         Receive<ScorerPoolActor.Known>(x => services.Status.Scorers = x.Count);
@@ -256,14 +226,14 @@ internal sealed class RunActor : ReceiveActor
         Failures();
     }
 
-    private void Hear(Command command) => services.CrashPoints.Between("hear", command.GetType().Name, () => Decide(decider!.Handle(command)));
+    private void Hear(Command command) => services.CrashPoints.Between("hear", command.GetType().Name, () => commit.Decide(decider => decider.Handle(command)));
 
     /// <summary>What a worker says reaches its stage only if it is a worker of this very run.</summary>
     private void Hear(FromWorker message)
     {
         if (Objection(message.By) is not { } objection)
         {
-            Desk(message).Forward(message);
+            stages.For(message).Forward(message);
             return;
         }
 
@@ -275,13 +245,6 @@ internal sealed class RunActor : ReceiveActor
         Sender.Tell(new Refused(objection));
     }
 
-    private IActorRef Desk(ToRun message) => message switch
-    {
-        WorkWanted or Heartbeat or WorkReturned or CompletionsOffered => generators,
-        CallsWanted or CallAnswered => scorers,
-        _ => learner,
-    };
-
     private string? Objection(WorkerIdentity by)
     {
         string theirs = by.Identity.ToString()[..16], ours = services.Setup.Identity.ToString()[..16];
@@ -290,37 +253,13 @@ internal sealed class RunActor : ReceiveActor
             : null;
     }
 
-    private void Decide(Decider next)
+    private void Append(GroupCommit.Due? due = null)
     {
-        decider = next;
-        if (decider.HasPending && appending is null && !flushAsked)
-        {
-            flushAsked = true;
-            Self.Tell(new Flush()); // behind what has arrived meanwhile: it shares the transaction
-        }
-    }
-
-    /// <param name="patient">What unblocks no stage may wait a little to share a flush.</param>
-    private void Append(bool patient = true)
-    {
-        if (appending is not null || !decider!.HasPending)
+        if (commit.Take(due) is not { } batch)
         {
             return;
         }
 
-        if (patient && decider.CanDelayCommit)
-        {
-            if (!delayed)
-            {
-                delayed = true;
-                timers.Set(nameof(DelayOver), new DelayOver(), Decider.GroupCommitDelay);
-            }
-
-            return;
-        }
-
-        delayed = false;
-        decider = decider.Take(out DecidedBatch batch);
         foreach (MissedDeadline missed in batch.Missed)
         {
             log.Warn(missed.ToString());
@@ -333,13 +272,8 @@ internal sealed class RunActor : ReceiveActor
         }
 
         ReachKinds("append", batch);
-        appending = batch;
-        appendStarted = services.Time.GetTimestamp();
-        timers.Set(nameof(AppendOverdue), new AppendOverdue(), services.AppendMax);
-        journal.Tell(new Append(batch.Position, [.. batch.Events.Select(e => e.Event)]));
+        commit.Append(batch, journal);
     }
-
-    private bool IsOfUnderWay(Appended appended) => appending is { } batch && appended.Position == batch.Position + batch.Events.Length;
 
     private void Appended()
     {
@@ -347,7 +281,7 @@ internal sealed class RunActor : ReceiveActor
         RunState before = batch.Events[0].Before, now = batch.Events[^1].After;
         if (now.Version > before.Version)
         {
-            Announce(now);
+            stages.Announce(now);
         }
 
         CarryOut(batch);
@@ -356,7 +290,7 @@ internal sealed class RunActor : ReceiveActor
             RetireCheckpoints(now);
             End();
         }
-        else if (decider!.HasPending)
+        else if (commit.HasPending)
         {
             Append();
         }
@@ -365,10 +299,8 @@ internal sealed class RunActor : ReceiveActor
     /// <summary>What was under way is durable, and people read of it.</summary>
     private DecidedBatch Settle()
     {
-        DecidedBatch batch = appending!;
-        appending = null;
-        timers.Cancel(nameof(AppendOverdue));
-        trace.Appended(batch.Events, services.Time.GetElapsedTime(appendStarted));
+        DecidedBatch batch = commit.Settle(out TimeSpan elapsed);
+        trace.Appended(batch.Events, elapsed);
         services.CrashPoints.Progressed();
         ReachKinds("appended", batch);
         services.Status.Reached(batch.Events[^1].After);
@@ -384,15 +316,6 @@ internal sealed class RunActor : ReceiveActor
         }
     }
 
-    private void Announce(RunState run) => Broadcast(new VersionReached(run.Version.Steps, run.Policies.Keys.FirstOrDefault()), run);
-
-    private void Broadcast(VersionReached reached, RunState run)
-    {
-        generators.Tell(reached);
-        scorers.Tell(new ScorerPoolActor.Reached(reached, run));
-        learner.Tell(reached);
-    }
-
     private void CarryOut(DecidedBatch batch)
     {
         foreach (Effect effect in batch.Effects)
@@ -405,12 +328,6 @@ internal sealed class RunActor : ReceiveActor
     {
         switch (effect)
         {
-            case Effect.SendTickets:
-                prompts.Tell(effect);
-                break;
-            case Effect.RunScorer:
-                scorers.Tell(effect);
-                break;
             case Effect.SetDeadline x:
                 timers.Set((x.Deadline.For, x.Deadline.Subject), new Command.DeadlinePassed(x.Deadline), x.After);
                 break;
@@ -421,17 +338,8 @@ internal sealed class RunActor : ReceiveActor
             case Effect.StopRun x:
                 GiveUp(new RunFailedException(x.Reason), stale: false);
                 break;
-            case Effect.TrainBatch:
-                RunState at = batch.Events.IsEmpty ? decider!.Run : batch.Events[^1].After;
-                if (Milestones.PresentVersionIsSpent(at))
-                {
-                    Broadcast(new VersionReached(at.Version.Steps, at.Version.Steps + 1), at); // the trainer may write over it, and samplers give back their copies
-                }
-
-                groups.Tell(new LearnerEffect(effect, at.Position));
-                break;
             default:
-                learner.Tell(new LearnerEffect(effect, decider!.Run.Position));
+                stages.CarryOut(effect, batch.Events.IsEmpty ? commit.Run : batch.Events[^1].After);
                 break;
         }
     }
@@ -442,7 +350,7 @@ internal sealed class RunActor : ReceiveActor
     {
         Receive<JournalFailed>(failed =>
         {
-            appending = null;
+            commit.GiveUp();
             Exception failure = failed.Stale ? new StaleWriterException(failed.Reason) : new StorageException(failed.Reason);
             Respond(FailureTable.Of(FailedChild.Protocol, failure), failure);
         });
@@ -450,7 +358,7 @@ internal sealed class RunActor : ReceiveActor
         {
             if (failed.Child.Equals(journal))
             {
-                appending = null;
+                commit.GiveUp();
             }
 
             Respond(FailureTable.Of(FailedChild.Protocol, failed.Failure), failed.Failure);
@@ -479,7 +387,7 @@ internal sealed class RunActor : ReceiveActor
     /// <summary>Stops all children and, when the last has stopped, begins again from the journal, after a back-off.</summary>
     private void Recover(Exception failure)
     {
-        restarts = restarts.After(decider?.Run.Version.Steps ?? restarts.CommittedAt);
+        restarts = restarts.After(commit.HasBegun ? commit.Run.Version.Steps : restarts.CommittedAt);
         if (restarts.IsExhausted)
         {
             GiveUp(failure, stale: false);
@@ -522,14 +430,14 @@ internal sealed class RunActor : ReceiveActor
     {
         Receive<Appended>(x =>
         {
-            if (IsOfUnderWay(x))
+            if (commit.Answers(x))
             {
                 Keep();
                 over();
             }
         });
         Receive<JournalFailed>(_ => GiveItUp());
-        Receive<AppendOverdue>(_ => GiveItUp());
+        Receive<GroupCommit.Overdue>(_ => GiveItUp());
         Receive<ChildFailed>(failed =>
         {
             if (failed.Child.Equals(journal))
@@ -554,7 +462,7 @@ internal sealed class RunActor : ReceiveActor
 
         void GiveItUp()
         {
-            appending = null;
+            commit.GiveUp();
             over();
         }
     }
@@ -562,7 +470,7 @@ internal sealed class RunActor : ReceiveActor
     private void StopChildren()
     {
         work.Cancel();
-        timers.CancelAllBut(nameof(AppendOverdue));
+        timers.CancelAllBut(nameof(GroupCommit.Overdue));
         foreach (IActorRef child in Context.GetChildren().ToArray())
         {
             Context.Watch(child);
@@ -572,7 +480,7 @@ internal sealed class RunActor : ReceiveActor
             }
         }
 
-        if (appending is null)
+        if (!commit.IsUnderWay)
         {
             StopJournal();
         }
@@ -626,18 +534,14 @@ internal sealed class RunActor : ReceiveActor
         }
 
         work.Cancel();
-        timers.CancelAllBut(nameof(AppendOverdue));
+        timers.CancelAllBut(nameof(GroupCommit.Overdue));
         Say(new RunOver(failure.Message));
     }
 
     /// <summary>Tells the workers, and whoever asks from now on until this process goes.</summary>
     private void Say(RunOver over)
     {
-        foreach (IActorRef stage in new[] { generators, scorers, learner })
-        {
-            stage.Tell(over);
-        }
-
+        stages.Say(over);
         Become(() =>
         {
             Receive<ToRun>(_ => Sender.Tell(over));
@@ -645,41 +549,7 @@ internal sealed class RunActor : ReceiveActor
         });
     }
 
-    private sealed record Flush;
-
-    private sealed record DelayOver;
-
-    private sealed record AppendOverdue;
-
     private sealed record BeginAgain;
 
     private sealed record ChildrenLate;
-}
-
-/// <summary>To the run's actor: a worker of this process has failed beyond its restart budget, or in a way that no restart mends.</summary>
-internal sealed record WorkerGaveUp(FailureResponse Response, Exception Failure);
-
-/// <summary>An effect on its way to the learner, with the journal's length when it became durable.</summary>
-internal sealed record LearnerEffect(Effect Effect, long Position);
-
-/// <summary>A version can be had by generators.</summary>
-internal sealed record WeightsPublished(WeightsRef Weights);
-
-/// <summary>The trainer that served the weights is gone; its successor will say where they are.</summary>
-internal sealed record WeightsLost;
-
-/// <summary>What a trainer has on disk.</summary>
-internal sealed record TrainerCheckpoints(string Name, ImmutableArray<LedgerValue> Checkpoints);
-
-/// <summary>Makes an actor anew by a closure, which an expression tree of <see cref="Props"/> cannot hold.</summary>
-internal sealed class ActorMaker(Func<ActorBase> make) : IIndirectActorProducer
-{
-    public Type ActorType => typeof(ActorBase);
-
-    public ActorBase Produce() => make();
-
-    public void Release(ActorBase actor)
-    {
-        // nothing is held
-    }
 }

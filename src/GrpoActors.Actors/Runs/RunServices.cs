@@ -3,7 +3,6 @@ using Akka.Actor;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Telemetry;
-using GrpoActors.Actors.Workers;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Telemetry;
 using System.Collections;
 using System.CommandLine;
 using GrpoActors.Actors;

@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Supervision;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Actor.Setup;

@@ -1,6 +1,6 @@
+using GrpoActors.Actors.Telemetry;
 using System.Collections.Immutable;
 using Akka.Actor;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Runtime.Workers;

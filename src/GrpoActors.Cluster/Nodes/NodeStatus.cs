@@ -1,4 +1,4 @@
-using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Cluster.Nodes;

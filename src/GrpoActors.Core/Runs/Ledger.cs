@@ -4,7 +4,6 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Core.Runs;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
-using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Core.Runs;
 

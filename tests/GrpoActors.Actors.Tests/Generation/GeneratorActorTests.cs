@@ -1,3 +1,4 @@
+using GrpoActors.Actors.Supervision;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Generation;
@@ -165,7 +166,7 @@ public sealed class GeneratorActorTests : ActorSpec
     public void A_refusal_by_the_coordinator_ends_the_run_here_with_its_reason()
     {
         Generator().Tell(new Refused("its plan is another one."));
-        Assert.Equal("refused by the coordinator: its plan is another one.", ExpectMsg<GrpoActors.Actors.Runs.WorkerGaveUp>().Failure.Message);
+        Assert.Equal("refused by the coordinator: its plan is another one.", ExpectMsg<GrpoActors.Actors.Supervision.WorkerGaveUp>().Failure.Message);
     }
 
     protected override void AfterAll()

@@ -2,7 +2,6 @@ using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Learning;
 using GrpoActors.Actors.Protocol;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

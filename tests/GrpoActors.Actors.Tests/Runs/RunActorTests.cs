@@ -6,7 +6,6 @@ using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
-using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

@@ -1,9 +1,9 @@
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Protocol;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;

@@ -2,7 +2,6 @@ using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Protocol;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;

@@ -1,3 +1,4 @@
+using GrpoActors.Core.Completions;
 using System.Collections.Concurrent;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;

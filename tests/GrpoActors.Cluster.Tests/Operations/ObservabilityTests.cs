@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text.RegularExpressions;
 using GrpoActors.Actors;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Cluster.Bulk;
 using GrpoActors.Cluster.Operations;

@@ -1,7 +1,7 @@
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Reports;
 
-namespace GrpoActors.Actors.Runs;
+namespace GrpoActors.Actors.Telemetry;
 
 /// <summary>How a run ended for this process.</summary>
 internal abstract record RunOutcome

@@ -1,14 +1,14 @@
+using GrpoActors.Actors.Workers;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Learning;
-using GrpoActors.Actors.Runs;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Core.Plans;
 using GrpoActors.Runtime.Composition;
 
-namespace GrpoActors.Actors.Workers;
+namespace GrpoActors.Actors.Runs;
 
 /// <summary>Where a run's workers are: children of its stages, or on other nodes, from where they say so themselves.</summary>
 internal sealed class WorkerPlacement
@@ -45,19 +45,3 @@ internal sealed class WorkerPlacement
     public ImmutableArray<LocalWorker> Trainer(long fence, CancellationToken stop) =>
         services is null ? [] : [new LocalWorker("trainer", run => new TrainerActor(services with { Fence = fence, Stopping = stop }, "trainer", run))];
 }
-
-/// <summary>A worker that is the child of a stage.</summary>
-/// <param name="Make">Given the actor that it asks for work: the stage.</param>
-internal sealed record LocalWorker(string Name, Func<IActorRef, ActorBase> Make)
-{
-    public static void StartAll(ImmutableArray<LocalWorker> workers, IActorContext context, IActorRef stage)
-    {
-        foreach (LocalWorker worker in workers)
-        {
-            context.ActorOf(Props.CreateBy(new ActorMaker(() => worker.Make(stage))), worker.Name);
-        }
-    }
-}
-
-/// <summary>A worker's own actor failed, which its engine's failures never make it do: the run begins again from its journal.</summary>
-internal sealed class WorkerActorFailedException(ChildFailed failed) : Exception($"{failed.Child.Path.Name} failed: {failed.Failure.Message}", failed.Failure);

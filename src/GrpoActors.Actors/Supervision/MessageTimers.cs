@@ -1,6 +1,6 @@
 using Akka.Actor;
 
-namespace GrpoActors.Actors.Runs;
+namespace GrpoActors.Actors.Supervision;
 
 /// <summary>Messages that an actor sends itself later, by the clock that its process was given. Used by one actor alone.</summary>
 internal sealed class MessageTimers(TimeProvider time, IActorRef to) : IDisposable
