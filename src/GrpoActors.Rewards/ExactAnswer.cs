@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
+using GrpoActors.Rewards.Mathematics;
 
 namespace GrpoActors.Rewards;
 
@@ -9,8 +9,8 @@ namespace GrpoActors.Rewards;
 /// <remarks>
 /// Settings: <c>tag</c> (the answer stands in its last <c>&lt;tag&gt;…&lt;/tag&gt;</c>; default <c>answer</c>) or <c>pattern</c> (a regular expression: the last match's
 /// group <c>answer</c>, its group 1, or the whole match); <c>numeric</c> (false); <c>ignore_case</c> (false, of the pattern); <c>right</c> (1), <c>wrong</c> (0).
-/// A completion without an answer is wrong; a row without one makes the reward abstain. With <c>numeric</c>, 1,000 = 1000.0 = +1000; what is no decimal number of
-/// up to 28 digits is compared as text.
+/// A completion without an answer is wrong; a row without one makes the reward abstain. With <c>numeric</c>, 1,000 = 1000.0 = +1000 whatever its length; a comma must
+/// stand in front of three digits ("1,2" is a list), a typographic minus is a minus, and what is no decimal number is compared as text.
 /// </remarks>
 public sealed class ExactAnswer : IReward
 {
@@ -26,7 +26,8 @@ public sealed class ExactAnswer : IReward
 
     public string Name => Kind;
 
-    public int Revision => 1;
+    /// <summary>Comparison as text, and so the identity of runs that use it, has never changed.</summary>
+    public int Revision => _numeric ? 2 : 1;
 
     public static IReward? From(RewardSettings settings)
     {
@@ -59,10 +60,39 @@ public sealed class ExactAnswer : IReward
     }
 
     private bool Same(string given, string answer) =>
-        given == answer || (_numeric && Number(given) is { } number && number == Number(answer));
+        given == answer || (_numeric && Digits(given) is { } digits && digits == Digits(answer));
 
-    private static decimal? Number(string text) => decimal.TryParse(
-        text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out decimal number) ? number : null;
+    /// <summary>A decimal number without what says nothing: a plus sign, thousands separators, zeros in front and at the end of its decimals. Null for anything else.</summary>
+    private static string? Digits(string text)
+    {
+        string plain = Spelling.Normalised(text);
+        bool negative = plain.StartsWith('-');
+        ReadOnlySpan<char> rest = negative || plain.StartsWith('+') ? plain.AsSpan(1) : plain;
+        int point = rest.IndexOf('.');
+        ReadOnlySpan<char> whole = point < 0 ? rest : rest[..point], decimals = point < 0 ? default : rest[(point + 1)..];
+        if (WithoutSeparators(whole) is not { } number || decimals.ContainsAnyExceptInRange('0', '9') || number.Length + decimals.Length == 0)
+        {
+            return null;
+        }
+
+        string digits = $"{number.TrimStart('0')}.{decimals.TrimEnd('0')}";
+        return digits == "." ? "0" : (negative ? "-" : "") + digits;
+    }
+
+    private static string? WithoutSeparators(ReadOnlySpan<char> whole)
+    {
+        int groups = 0;
+        bool valid = true;
+        foreach (Range range in whole.Split(','))
+        {
+            ReadOnlySpan<char> group = whole[range];
+            valid &= !group.ContainsAnyExceptInRange('0', '9') && (groups == 0 || group.Length == 3);
+            groups++;
+        }
+
+        int first = whole.IndexOf(',');
+        return valid && first is -1 or (>= 1 and <= 3) ? whole.ToString().Replace(",", "") : null;
+    }
 
     private static string? InTag(string text, string tag)
     {

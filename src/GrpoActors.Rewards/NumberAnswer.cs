@@ -7,9 +7,13 @@ namespace GrpoActors.Rewards;
 /// 1,000 = 1000.0 = $1,000, 1/2 = 0.5 = 50%.
 /// </summary>
 /// <remarks>
-/// Settings: <c>place</c>, where the completion's answer must stand: <c>any</c> (default: boxed, after ####, after "answer is", or the whole text; of text, its last
-/// number), <c>hashes</c> (a line <c>#### 42</c>, as GSM8K writes it) or <c>boxed</c> (<c>\boxed{42}</c>); <c>right</c> (1), <c>wrong</c> (0).
-/// The row's answer may be bare or a whole solution that ends with <c>#### 42</c> or <c>\boxed{42}</c>. A completion without an answer in its place is wrong; a
+/// Settings: <c>place</c>, where the completion's answer must stand: <c>any</c> (default: boxed, after ####, in &lt;answer&gt;, after "the answer is", the
+/// whole text, or the
+/// only value of its last sentence), <c>hashes</c> (a line <c>#### 42</c>, as GSM8K writes it) or <c>boxed</c> (<c>\boxed{42}</c>); <c>strictness</c>:
+/// <c>value</c> (default) or
+/// <c>strict</c> (value and form); <c>right</c> (1), <c>wrong</c> (0).
+/// The row's answer may be bare or a whole solution that ends with <c>#### 42</c> or <c>\boxed{42}</c>. Thinking is no answer. A completion without an
+/// answer in its place is wrong; a
 /// row without one makes the reward abstain. Comparison: <see cref="AnswerEquality"/>.
 /// </remarks>
 public sealed class NumberAnswer : IReward
@@ -18,31 +22,41 @@ public sealed class NumberAnswer : IReward
 
     private static readonly string[] Places = ["any", "hashes", "boxed"];
 
-    private readonly Func<string, string?> _extract;
+    private static readonly string[] Strictnesses = ["value", "strict"];
+
+    private readonly Func<string, AnswerRead> _read;
+    private readonly AnswerStrictness _strictness;
     private readonly float _right;
     private readonly float _wrong;
 
-    private NumberAnswer(Func<string, string?> extract, float right, float wrong) => (_extract, _right, _wrong) = (extract, right, wrong);
+    private NumberAnswer(Func<string, AnswerRead> read, AnswerStrictness strictness, float right, float wrong) =>
+        (_read, _strictness, _right, _wrong) = (read, strictness, right, wrong);
 
     public string Name => Kind;
 
-    public int Revision => 1;
+    public int Revision => 2;
 
     public static IReward? From(RewardSettings settings)
     {
-        string place = settings.Text("place") ?? Places[0];
+        string place = settings.Text("place") ?? Places[0], strictness = settings.Text("strictness") ?? Strictnesses[0];
         if (!Places.Contains(place))
         {
             settings.Wrong("place", $"is \"{place}\", which is no place for an answer.", $"Choose one of {string.Join(", ", Places)}.");
         }
 
-        Func<string, string?> extract = place switch
+        if (!Strictnesses.Contains(strictness))
         {
-            "hashes" => AnswerExtraction.LastAfterHashes,
-            "boxed" => AnswerExtraction.LastBoxed,
-            _ => static text => text,
+            settings.Wrong("strictness", $"is \"{strictness}\", which is no strictness.", $"Choose one of {string.Join(", ", Strictnesses)}.");
+        }
+
+        Func<string, AnswerRead> read = place switch
+        {
+            "hashes" => AnswerReader.BehindHashes,
+            "boxed" => AnswerReader.Boxed,
+            _ => AnswerReader.Anywhere,
         };
-        return new NumberAnswer(extract, settings.Score("right", 1), settings.Score("wrong", 0));
+        return new NumberAnswer(read, strictness == "strict" ? AnswerStrictness.Strict
+            : AnswerStrictness.Value, settings.Score("right", 1), settings.Score("wrong", 0));
     }
 
     public ValueTask<float?> ScoreAsync(RewardInput input, CancellationToken cancellation)
@@ -52,7 +66,7 @@ public sealed class NumberAnswer : IReward
             return ValueTask.FromResult<float?>(null);
         }
 
-        bool right = _extract(input.Completion) is { } given && AnswerEquality.Equal(gold, given);
+        bool right = AnswerEquality.Judge(AnswerReader.Reference(gold), _read(input.Completion), _strictness).Equal;
         return ValueTask.FromResult<float?>(right ? _right : _wrong);
     }
 }

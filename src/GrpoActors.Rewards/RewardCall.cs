@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using System.Text.RegularExpressions;
+using GrpoActors.Core.Completions;
 
 namespace GrpoActors.Rewards;
 

@@ -126,6 +126,31 @@ public sealed class ModelCommandTests : IDisposable
         Assert.Equal(expected == ExitCodes.Done, JsonDocument.Parse(json.ToString()).RootElement.GetProperty("within").GetBoolean());
     }
 
+    [Theory]
+    [InlineData(ExitCodes.Done, "equal: the same value", "answer", "\\frac{1}{2}", "So it is \\boxed{0.5}.")]
+    [InlineData(ExitCodes.Failure, "not equal: the same value in another form", "answer", "\\frac{1}{2}", "So it is \\boxed{0.5}.", "--strict")]
+    [InlineData(ExitCodes.Failure, "x ≥ 5", "answer", "5", "\\boxed{x \\ge 5}")]
+    [InlineData(ExitCodes.Failure, "no answer: nothing follows the thinking", "answer", "5", "<think>5")]
+    [InlineData(ExitCodes.Done, "whole number: -5", "answer", "--", "-5", "The answer is −5.")]
+    public void Answer_says_how_both_sides_were_read_and_why_they_are_equal_or_not(int expected, string contained, params string[] arguments)
+    {
+        var data = new StringWriter();
+        Assert.Equal(expected, Run(data, arguments));
+        Assert.Contains(contained, data.ToString());
+        Assert.StartsWith("reference  ", data.ToString());
+    }
+
+    [Fact]
+    public void Answer_prints_one_JSON_object()
+    {
+        var data = new StringWriter();
+        Assert.Equal(ExitCodes.Done, Run(data, "answer", "72", "#### 72 clips", "--json"));
+        JsonElement root = JsonDocument.Parse(data.ToString()).RootElement;
+        Assert.True(root.GetProperty("equal").GetBoolean());
+        Assert.Equal("hashes", root.GetProperty("answer").GetProperty("place").GetString());
+        Assert.Equal("whole number", root.GetProperty("reference").GetProperty("kind").GetString());
+    }
+
     [Fact]
     public void Objective_compares_something_or_says_why_not()
     {

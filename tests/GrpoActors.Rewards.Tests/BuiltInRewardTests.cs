@@ -32,7 +32,11 @@ public sealed class BuiltInRewardTests
     [Theory]
     [InlineData("{}", "so it is\n#### 1,000", "#### 1000", 1f)]
     [InlineData("{}", "The answer is $18.", "She makes 9 * 2 = $<<9*2=18>>18.\n#### 18", 1f)]
-    [InlineData("{}", "I think 17, no, 18", "#### 18", 1f)] // text: its last number
+    [InlineData("{}", "First 17, then one more, so 18.", "#### 18", 1f)] // the only value of the last clause
+    [InlineData("{}", "I think 17, no, 18", "#### 18", 0f)]
+    [InlineData("{}", "0.5", "\\frac{1}{2}", 1f)]
+    [InlineData("""{"strictness":"strict"}""", "0.5", "\\frac{1}{2}", 0f)]
+    [InlineData("""{"strictness":"strict"}""", "\\boxed{\\dfrac12}", "\\frac{1}{2}", 1f)]
     [InlineData("{}", "\\boxed{\\frac{1}{2}}", "0.5", 1f)]
     [InlineData("{}", "no idea", "#### 18", 0f)]
     [InlineData("""{"place":"hashes"}""", "The answer is 18.", "#### 18", 0f)]
@@ -91,6 +95,8 @@ public sealed class BuiltInRewardTests
     [InlineData("exact_answer", "{\"numeric\":\"yes\"}", "numeric", "true or false")]
     [InlineData("exact_answer", "[]", "", "an object is expected")]
     [InlineData("exact_answer", "{", "", "broken JSON")]
+    [InlineData("number_answer", "{\"place\":\"end\"}", "place", "Choose one of any, hashes, boxed.")]
+    [InlineData("number_answer", "{\"strictness\":\"very\"}", "strictness", "Choose one of value, strict.")]
     [InlineData("regex_format", "{}", "pattern", "is missing")]
     [InlineData("regex_format", "{\"pattern\":\"(\"}", "pattern", "no regular expression")]
     [InlineData("regex_format", "{\"pattern\":\"a)|(?:b\"}", "pattern", "no regular expression")]

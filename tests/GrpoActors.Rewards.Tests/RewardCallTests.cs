@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Core.Completions;
 
 namespace GrpoActors.Rewards.Tests;
 

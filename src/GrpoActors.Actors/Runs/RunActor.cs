@@ -30,7 +30,7 @@ namespace GrpoActors.Actors.Runs;
 /// <code>
 ///   recovering -> running -> over
 ///        ^           |
-///        +- pausing -+     a bounded number of times without a committed step between
+///        +- pausing -+     as often as the restart budget allows
 ///
 ///   command -> decider -> (group commit) -> journal -> effects -> prompt source, generator pool, scorer pool, group aggregator, learner
 /// </code>

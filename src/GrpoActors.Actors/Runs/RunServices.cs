@@ -53,7 +53,7 @@ internal sealed record RunServices
     /// <summary>Before the run begins again all its actors have stopped; one that stands still for so long ends it.</summary>
     public TimeSpan StopMax { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>So often the run begins again from the journal without a committed step between.</summary>
+    /// <summary>So often the run begins again from the journal; ten committed steps forgive one time.</summary>
     public int RestartsMax { get; init; } = 5;
 
     public int CommandsPerAppendMax { get; init; } = Core.Deciding.Decider.UsualCommandsPerAppendMax;

@@ -11,7 +11,7 @@ internal enum FailureResponse
     /// <summary>The child is started again after a back-off, within its <see cref="Core.Deciding.RestartBudget"/>.</summary>
     RestartChild,
 
-    /// <summary>The run's actors are stopped and begin again from the journal, after a back-off, a bounded number of times without a committed step between.</summary>
+    /// <summary>The run's actors are stopped and begin again from the journal, after a back-off, as often as its budget allows: <see cref="Core.Deciding.RestartBudget"/>.</summary>
     RecoverRun,
 
     /// <summary>The run stops with its state intact and says why.</summary>

@@ -100,9 +100,9 @@ internal static class NodeCommand
             case RunOutcome.Failed failed:
                 System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed.Failure);
                 return ExitCodes.Failure;
-            case null:
+            case null: // drained
                 stop.ThrowIfCancellationRequested();
-                return ExitCodes.Failure;
+                return ExitCodes.Done;
             default:
                 return ExitCodes.Done;
         }

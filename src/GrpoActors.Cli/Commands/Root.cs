@@ -23,6 +23,7 @@ internal static class Root
         TokenizeCommand.Build(),
         RenderCommand.Build(),
         ObjectiveCommand.Build(),
+        AnswerCommand.Build(),
         ExportCommand.Build(),
         PullCommand.Build(signals),
         PlotCommand.Build(),

@@ -2,206 +2,156 @@ using System.Numerics;
 
 namespace GrpoActors.Rewards.Mathematics;
 
-/// <summary>A real number: an exact fraction, or an irrational's double (written with +, -, *, / and square roots only, so the same everywhere).</summary>
+/// <summary>
+/// A number: an exact fraction while it can be one, else 77 digits of a complex number. Null: no value (division by 0, too long, no digits left).
+/// </summary>
 internal readonly record struct Quantity
 {
-    /// <summary>Bits of a numerator or denominator; beyond it an expression has no value here.</summary>
-    private const long BitsMax = 10_000;
+    private readonly Rational _exact;
+    private readonly BigComplex _inexact;
 
-    private Quantity(BigInteger numerator, BigInteger denominator)
-    {
-        var divisor = BigInteger.GreatestCommonDivisor(numerator, denominator);
-        Numerator = numerator / divisor;
-        Denominator = denominator / divisor;
-        IsExact = true;
-        Real = ToDouble(Numerator, Denominator);
-    }
+    private Quantity(Rational exact) => (_exact, IsExact) = (exact, true);
 
-    private Quantity(double real)
-    {
-        Real = real;
-        Numerator = 0;
-        Denominator = 1;
-    }
-
-    public BigInteger Numerator { get; }
-
-    /// <summary>Above 0.</summary>
-    public BigInteger Denominator { get; }
-
-    public double Real { get; }
+    private Quantity(BigComplex inexact) => _inexact = inexact;
 
     public bool IsExact { get; }
 
-    public static Quantity Pi => new(3.141592653589793);
+    public Rational? Exact => IsExact ? _exact : null;
 
-    public static Quantity E => new(2.718281828459045);
+    public BigComplex Inexact => IsExact ? BigComplex.Of(_exact) : _inexact;
 
-    public static Quantity Of(BigInteger number) => new(number, 1);
+    public bool IsReal => IsExact || _inexact.IsReal;
 
-    /// <returns>Null for a zero denominator and for what is too long.</returns>
-    public static Quantity? Fraction(BigInteger numerator, BigInteger denominator)
-    {
-        if (denominator.IsZero || numerator.GetBitLength() > BitsMax || denominator.GetBitLength() > BitsMax)
-        {
-            return null;
-        }
-        return denominator.Sign > 0 ? new(numerator, denominator) : new(-numerator, -denominator);
-    }
+    public bool IsZero => IsExact ? _exact.IsZero : _inexact.IsNegligible;
 
-    private static Quantity? Approximate(double real) => double.IsFinite(real) ? new(real) : null;
+    public static Quantity Of(Rational value) => new(value);
 
-    private static double ToDouble(BigInteger numerator, BigInteger denominator)
-    {
-        long shift = Math.Max(0, 70 - (numerator.GetBitLength() - denominator.GetBitLength()));
-        var scaled = (numerator << (int)shift) / denominator;
-        int drop = (int)Math.Max(0, scaled.GetBitLength() - 63);
-        return Math.ScaleB((long)(scaled >> drop), drop - (int)shift);
-    }
+    public static Quantity? Of(Rational? value) => value is { } known ? new(known) : null;
 
-    public static Quantity? Add(Quantity a, Quantity b) => a.IsExact && b.IsExact
-        ? Fraction(a.Numerator * b.Denominator + b.Numerator * a.Denominator, a.Denominator * b.Denominator)
-        : Approximate(a.Real + b.Real);
+    public static Quantity? Of(BigComplex? value) => value is { } known && known.Re.IsInRange && known.Im.IsInRange ? new(known) : null;
 
-    public static Quantity? Multiply(Quantity a, Quantity b)
-    {
-        if ((a.IsExact && a.Numerator.IsZero) || (b.IsExact && b.Numerator.IsZero))
-        {
-            return Of(0);
-        }
-        return a.IsExact && b.IsExact
-            ? Fraction(a.Numerator * b.Numerator, a.Denominator * b.Denominator)
-            : Approximate(a.Real * b.Real);
-    }
+    public static Quantity Negate(Quantity a) => a.IsExact ? new(Rational.Negate(a._exact)) : new(-a._inexact);
 
-    public static Quantity? Divide(Quantity a, Quantity b) => b.IsExact && a.IsExact
-        ? Fraction(a.Numerator * b.Denominator, a.Denominator * b.Numerator)
-        : b.Real == 0 ? null : Approximate(a.Real / b.Real);
+    public static Quantity? Add(Quantity a, Quantity b) => a.IsExact && b.IsExact ? Of(Rational.Add(a._exact, b._exact)) : Of(a.Inexact + b.Inexact);
 
-    public static Quantity Negate(Quantity a) => a.IsExact ? new(-a.Numerator, a.Denominator) : new(-a.Real);
+    public static Quantity? Multiply(Quantity a, Quantity b) => a.IsExact && b.IsExact ? Of(Rational.Multiply(a._exact, b._exact)) : Of(a.Inexact * b.Inexact);
+
+    public static Quantity? Divide(Quantity a, Quantity b) =>
+        a.IsExact && b.IsExact ? Of(Rational.Divide(a._exact, b._exact)) : Of(BigComplex.Divide(a.Inexact, b.Inexact));
 
     public static Quantity? Power(Quantity a, Quantity exponent)
     {
-        if (!exponent.IsExact || BigInteger.Abs(exponent.Numerator) > BitsMax || exponent.Denominator > 100)
+        if (exponent.Exact is not { } power)
         {
-            return null;
+            return Of(BigComplex.Power(a.Inexact, exponent.Inexact));
         }
-        var rooted = exponent.Denominator.IsOne ? a : Root(a, (int)exponent.Denominator);
-        return rooted is { } r ? WholePower(r, (int)exponent.Numerator) : null;
-    }
 
-    private static Quantity? WholePower(Quantity a, int exponent)
-    {
-        int times = Math.Abs(exponent);
-        if (a.IsExact)
+        if (a.Exact is { } number)
         {
-            long bits = Math.Max(BigInteger.Abs(a.Numerator).GetBitLength(), a.Denominator.GetBitLength());
-            if (bits * times > BitsMax && bits > 1)
+            if (power.IsWhole)
             {
-                return null;
+                return Of(Rational.Power(number, power.Numerator));
             }
-            var (up, down) = (BigInteger.Pow(a.Numerator, times), BigInteger.Pow(a.Denominator, times));
-            return exponent < 0 ? Fraction(down, up) : Fraction(up, down);
+
+            if (number.Sign >= 0 && power.Denominator <= RootMax && Rational.Root(number, (int)power.Denominator) is { } root)
+            {
+                return Of(Rational.Power(root, power.Numerator));
+            }
         }
-        double result = 1;
-        for (int i = 0; i < times; i++)
-        {
-            result *= a.Real;
-        }
-        return exponent < 0 ? Approximate(1 / result) : Approximate(result);
+
+        return power.IsWhole && BigInteger.Abs(power.Numerator) < 1_000_000
+            ? Of(BigComplex.Power(a.Inexact, (int)power.Numerator))
+            : power == Half ? Of(BigComplex.Sqrt(a.Inexact)) : Of(BigComplex.Power(a.Inexact, exponent.Inexact));
     }
 
+    public const int RootMax = 1_000;
+
+    private static readonly Rational Half = Rational.Of(1, 2)!.Value;
+
+    /// <summary>An odd root of a negative number is the real one; all others are principal values.</summary>
+    /// <param name="degree">In [1, <see cref="RootMax"/>].</param>
     public static Quantity? Root(Quantity a, int degree)
     {
-        if (degree is < 1 or > 100 || (a.Real < 0 && degree % 2 == 0))
+        if (a.Exact is { } number && Rational.Root(number, degree) is { } root)
+        {
+            return new(root);
+        }
+
+        bool negative = a.IsReal && degree % 2 == 1 && a.Inexact.Re.Sign < 0;
+        BigComplex of = negative ? -a.Inexact : a.Inexact;
+        BigComplex? result = degree == 2 ? BigComplex.Sqrt(of) : BigComplex.Power(of, BigComplex.Of(Rational.Of(1, degree)!.Value));
+        return Of(negative && result is { } size ? -size : result);
+    }
+
+    public static Quantity? Absolute(Quantity a) =>
+        a.Exact is { } number ? new(number.Sign < 0 ? Rational.Negate(number) : number) : Of(BigComplex.Of(BigComplex.Absolute(a._inexact)));
+
+    /// <summary>Of exact numbers, and of others that are no whole number as far as can be told.</summary>
+    public static Quantity? Floor(Quantity a)
+    {
+        if (a.Exact is { } number)
+        {
+            return new(Rational.Of(Rational.Floor(number)));
+        }
+
+        if (!a.IsReal || a._inexact.Re.Magnitude > 48)
         {
             return null;
         }
-        if (a.IsExact && WholeRoot(a.Numerator, degree) is { } up && WholeRoot(a.Denominator, degree) is { } down)
-        {
-            return Fraction(up, down);
-        }
-        return Approximate(RealRoot(a.Real, degree));
+
+        var near = new BigInteger(Math.Round(a._inexact.Re.ToDouble()));
+        BigReal apart = a._inexact.Re - BigReal.Of(near);
+        return apart.IsNegligible ? null : new(Rational.Of(apart.Sign < 0 ? near - 1 : near));
     }
 
-    private static BigInteger? WholeRoot(BigInteger number, int degree)
+    private const int FactorialMax = 1_000;
+
+    public static Quantity? Factorial(Quantity a)
     {
-        if (number.IsZero)
+        if (a.Exact is not { IsWhole: true, Sign: >= 0 } number || number.Numerator > FactorialMax)
         {
-            return 0;
+            return null;
         }
-        var size = BigInteger.Abs(number);
-        // Newton from above: falls until it stands.
-        var root = BigInteger.One << (int)(size.GetBitLength() / degree + 1);
-        while (true)
+
+        BigInteger product = 1;
+        for (int k = 2; k <= (int)number.Numerator; k++)
         {
-            var next = ((degree - 1) * root + size / BigInteger.Pow(root, degree - 1)) / degree;
-            if (next >= root)
-            {
-                break;
-            }
-            root = next;
+            product *= k;
         }
-        return BigInteger.Pow(root, degree) == size ? root * number.Sign : null;
+
+        return new(Rational.Of(product));
     }
 
-    private static double RealRoot(double number, int degree)
+    /// <summary>n (n - 1) ... (n - k + 1) / k!.</summary>
+    public static Quantity? Binomial(Quantity n, Quantity k)
     {
-        double size = Math.Abs(number);
-        if (degree == 2 || size == 0)
+        if (n.Exact is not { } from || from.Bits > 64 || k.Exact is not { IsWhole: true, Sign: >= 0 } chosen || chosen.Numerator > FactorialMax)
         {
-            return Math.Sqrt(size);
+            return null;
         }
-        double root = Math.Max(1, size);
-        for (int i = 0; i < 20_000; i++)
+
+        Rational? product = Rational.One;
+        for (int j = 0; j < (int)chosen.Numerator && product is { } sofar; j++)
         {
-            double power = 1;
-            for (int k = 1; k < degree; k++)
-            {
-                power *= root;
-            }
-            double next = ((degree - 1) * root + size / power) / degree;
-            if (!(next < root))
-            {
-                break;
-            }
-            root = next;
+            product = Rational.Add(from, Rational.Of(-j)) is { } factor && Rational.Multiply(sofar, factor) is { } up
+                ? Rational.Divide(up, Rational.Of(j + 1)) : null;
         }
-        return Math.CopySign(root, number);
+
+        return Of(product);
     }
 
-    /// <summary>Whether a decimal number can write it in full.</summary>
-    private bool Terminates
-    {
-        get
-        {
-            var rest = Denominator;
-            foreach (int factor in (ReadOnlySpan<int>)[2, 5])
-            {
-                while ((rest % factor).IsZero)
-                {
-                    rest /= factor;
-                }
-            }
-            return IsExact && rest.IsOne;
-        }
-    }
+    /// <summary>Null where too few digits are left to tell.</summary>
+    public static bool? Same(Quantity a, Quantity b) => a.IsExact && b.IsExact ? a._exact == b._exact : BigComplex.Same(a.Inexact, b.Inexact);
 
-    /// <summary>
-    /// Two exact numbers are equal if they are the same. A decimal that stands for what no decimal can write (1/3, sqrt 2) must lie within
-    /// 5e-7 of it, as after rounding to six places, and within 1e-5 of its size. Two irrationals: 1e-12 of their size.
-    /// </summary>
-    public static bool Equal(Quantity a, Quantity b)
+    /// <summary>Order of two real numbers; null where they cannot be told apart.</summary>
+    public static int? Compare(Quantity a, Quantity b)
     {
-        if (a.IsExact && b.IsExact && a.Numerator == b.Numerator && a.Denominator == b.Denominator)
+        if (a.IsExact && b.IsExact)
         {
-            return true;
+            return a._exact.CompareTo(b._exact);
         }
-        double apart = Math.Abs(a.Real - b.Real), size = Math.Max(Math.Abs(a.Real), Math.Abs(b.Real));
-        if (a.Terminates != b.Terminates)
-        {
-            return apart <= 5e-7 && apart <= 1e-5 * size;
-        }
-        return !(a.IsExact && b.IsExact) && apart <= 1e-12 * size;
+
+        BigReal apart = a.Inexact.Re - b.Inexact.Re;
+        return !a.IsReal || !b.IsReal ? null : apart.IsNegligible ? 0 : apart.Sign;
     }
 }

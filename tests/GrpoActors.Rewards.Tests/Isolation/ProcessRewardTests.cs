@@ -1,8 +1,8 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using GrpoActors.Core.Completions;
 using GrpoActors.Rewards.Isolation;
 
 namespace GrpoActors.Rewards.Tests.Isolation;

@@ -26,7 +26,8 @@ public sealed class AnswerEqualityTests
         Assert.Equal(607, rows.Count);
         var differing = rows.Where(r => AnswerEquality.Equal(r.Gold, r.Answer) != r.Equal).ToList();
         Assert.All(differing, r => Assert.False(r.Equal, $"{r.Gold} = {r.Answer} was missed"));
-        string Listed(IEnumerable<(string Gold, string Answer)> pairs) => string.Join("\n", pairs.Distinct().Select(p => $"{p.Gold}   {p.Answer}").Order(StringComparer.Ordinal));
+        string Listed(IEnumerable<(string Gold, string Answer)> pairs) =>
+            string.Join("\n", pairs.Distinct().Select(p => $"{p.Gold}   {p.Answer}").Order(StringComparer.Ordinal));
         Assert.True(Listed(OursAlone) == Listed(differing.Select(r => (r.Gold, r.Answer))), Listed(differing.Select(r => (r.Gold, r.Answer))));
     }
 
@@ -41,6 +42,7 @@ public sealed class AnswerEqualityTests
     [InlineData("She sold 72.\n#### 72", "\\boxed{72}")]
     [InlineData("72", "First 24, then 48, so the answer is 72 clips.")]
     [InlineData("72", "**Answer:** 72")]
+    [InlineData("<think>\\boxed{71}?</think>The answer is 72.", "72")]
     [InlineData("1/2", "\\dfrac{1}{2}")]
     [InlineData("1/2", "\\frac12")]
     [InlineData("\\frac{1}{2}", "0.5")]
@@ -106,29 +108,10 @@ public sealed class AnswerEqualityTests
         && AnswerEquality.Equal($"\\frac{{{2L * n}}}{{2}}", $"{n}")
         && !AnswerEquality.Equal($"{n}", $"{n + 1L}")).QuickCheckThrowOnFailure();
 
-    public static TheoryData<string, int> Hostile => new()
-    {
-        { "\\boxed{", 100_000 }, { "{", 100_000 }, { "(", 100_000 }, { "-", 100_000 }, { "\\frac{", 50_000 }, { "9", 100_000 }, { "9^", 300 }, { "9^{", 300 },
-        { "1,", 50_000 }, { "1/", 50_000 }, { "####", 25_000 }, { "answer is ", 10_000 }, { "\\sqrt[99]{", 80 }, { "1e9999", 150 }, { ".", 100_000 },
-        { "\\text{", 20_000 }, { " ", 100_000 }, { "\ud83d", 100_000 }, { "(1,2),", 160 }, { "\\{1,", 200 }, { "9**", 300 }, { "99999^9999*", 80 }, { "x^99", 200 },
-    };
-
-    [Theory]
-    [MemberData(nameof(Hostile))]
-    public void A_hostile_answer_costs_little_and_throws_nothing(string part, int times)
-    {
-        string text = string.Concat(Enumerable.Repeat(part, times));
-        foreach (string other in (string[])["72", text, text + "1", "\\boxed{" + text + "}"])
-        {
-            AnswerEquality.Equal("72", other);
-            AnswerEquality.Equal(other, "72");
-            AnswerEquality.Equal(other, text);
-        }
-    }
-
     private static readonly string[] Pieces =
     [
-        "1", "2", "0", "99", ".", ",", "-", "+", "*", "/", "^", "(", ")", "[", "]", "{", "}", "\\{", "\\}", "\\frac", "\\sqrt", "\\boxed{", "####", "x", "y", "=", "%",
+        "1", "2", "0", "99", ".", ",", "-", "+", "*", "/", "^", "(", ")", "[", "]", "{", "}", "\\{", "\\}", "\\frac", "\\sqrt", "\\boxed{", "####", "x", "y",
+            "=", "%",
         "\\%", "$", " ", "\\pi", "\\infty", "\\cup", "e", "answer is ", "\\text{", "minus ", "seven", "\n", "\\", "\ud83d", "é",
     ];
 
