@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Text;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Audit;
 

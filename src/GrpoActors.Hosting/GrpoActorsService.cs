@@ -1,7 +1,7 @@
-using GrpoActors.Actors.Telemetry;
 using System.Runtime.ExceptionServices;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Cluster.Operations;
 using GrpoActors.Core.Plans;

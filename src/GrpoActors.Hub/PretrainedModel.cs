@@ -1,5 +1,5 @@
-using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;

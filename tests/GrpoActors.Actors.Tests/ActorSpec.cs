@@ -1,11 +1,11 @@
-using GrpoActors.Actors.Supervision;
-using GrpoActors.Core.Completions;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 
 namespace GrpoActors.Actors.Tests;
 

@@ -1,6 +1,6 @@
-using GrpoActors.Engine.Cpu;
 using System.CommandLine;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;

@@ -1,7 +1,7 @@
-using GrpoActors.Engine.Cpu;
 using System.Runtime.InteropServices;
 using GrpoActors.Core;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 
 namespace GrpoActors.Benchmarks;
 

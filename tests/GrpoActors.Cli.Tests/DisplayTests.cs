@@ -1,6 +1,6 @@
-using GrpoActors.Core.Runs;
 using System.Text.Json;
 using GrpoActors.Cli.Displays;
+using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Reports;
 using Spectre.Console;
 using Xunit;

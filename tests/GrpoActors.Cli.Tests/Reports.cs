@@ -1,5 +1,5 @@
-using GrpoActors.Core.Plans;
 using GrpoActors.Core;
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Reports;
 

@@ -1,6 +1,6 @@
-using GrpoActors.Engine.Cpu;
 using System.Buffers.Binary;
 using System.Text.Json;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;

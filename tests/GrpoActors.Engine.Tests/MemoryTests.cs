@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using System.Globalization;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Measurement;

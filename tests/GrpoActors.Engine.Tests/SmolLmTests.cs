@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using System.Text.Json;
+using GrpoActors.Core.Completions;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;

@@ -1,10 +1,10 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Training;
 using Xunit;

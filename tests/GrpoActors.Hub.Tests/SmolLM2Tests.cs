@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
 using System.Diagnostics;
 using System.Text.Json;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using Xunit;

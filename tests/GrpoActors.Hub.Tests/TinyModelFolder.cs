@@ -1,7 +1,7 @@
-using GrpoActors.Engine.Cpu;
 using System.Text.Json.Nodes;
 using GrpoActors.Core;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;

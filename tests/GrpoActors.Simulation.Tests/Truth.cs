@@ -1,8 +1,8 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Simulation.Tests;
 

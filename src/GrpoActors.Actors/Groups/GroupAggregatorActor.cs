@@ -1,5 +1,5 @@
-using GrpoActors.Actors.Protocol;
 using Akka.Actor;
+using GrpoActors.Actors.Protocol;
 
 namespace GrpoActors.Actors.Groups;
 

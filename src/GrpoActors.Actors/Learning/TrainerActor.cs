@@ -1,4 +1,3 @@
-using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
@@ -6,6 +5,7 @@ using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
 using GrpoActors.Runtime.Checkpoints;

@@ -1,8 +1,8 @@
-using GrpoActors.Core.Completions;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Composition;
 

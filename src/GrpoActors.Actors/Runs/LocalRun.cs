@@ -1,4 +1,3 @@
-using GrpoActors.Actors.Supervision;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Akka.Actor;
@@ -7,6 +6,7 @@ using Akka.Configuration;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Formats.Files;

@@ -1,4 +1,3 @@
-using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
@@ -10,6 +9,7 @@ using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

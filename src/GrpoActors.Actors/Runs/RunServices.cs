@@ -1,8 +1,8 @@
-using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Telemetry;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Chaos;
 using GrpoActors.Runtime.Checkpoints;

@@ -1,10 +1,10 @@
-using GrpoActors.Actors.Workers;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Learning;
 using GrpoActors.Actors.Scoring;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Workers;
 using GrpoActors.Core.Plans;
 using GrpoActors.Runtime.Composition;
 

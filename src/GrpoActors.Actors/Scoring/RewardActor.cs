@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using Akka.Actor;
 using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Runtime.Composition;

@@ -1,10 +1,10 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using Microsoft.Extensions.Logging;
 

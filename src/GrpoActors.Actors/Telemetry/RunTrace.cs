@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
-using GrpoActors.Core.Deciding;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Actors.Telemetry;

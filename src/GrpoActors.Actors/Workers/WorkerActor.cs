@@ -1,8 +1,8 @@
-using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Workers;
 using Microsoft.Extensions.Logging;

@@ -1,4 +1,3 @@
-using Evaluation = GrpoActors.Core.Runs.Evaluation;
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using GrpoActors.Cli.Models;
@@ -9,6 +8,7 @@ using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Evaluations;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;
+using Evaluation = GrpoActors.Core.Runs.Evaluation;
 
 namespace GrpoActors.Cli.Commands;
 

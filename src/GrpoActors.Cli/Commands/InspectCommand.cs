@@ -1,6 +1,6 @@
-using GrpoActors.Core.Deciding;
 using System.CommandLine;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 using GrpoActors.Rewards;

@@ -1,8 +1,8 @@
-using GrpoActors.Actors.Telemetry;
 using System.Collections;
 using System.CommandLine;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Core.Plans;
 using GrpoActors.Runtime.Chaos;

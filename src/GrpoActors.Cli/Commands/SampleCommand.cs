@@ -1,9 +1,9 @@
-using GrpoActors.Core.Completions;
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using GrpoActors.Cli.Models;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Composition;

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Dumps;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using GrpoActors.Core.Dumps;
 
 namespace GrpoActors.Cli.Models;
 

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Runtime.Workers;
 
 namespace GrpoActors.Cluster.Bulk;

@@ -1,4 +1,3 @@
-using GrpoActors.Actors.Supervision;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Actor.Setup;
@@ -7,6 +6,7 @@ using Akka.Hosting;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Actors.Runs;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Cluster.Bulk;

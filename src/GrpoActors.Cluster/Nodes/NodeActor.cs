@@ -1,7 +1,7 @@
-using GrpoActors.Actors.Telemetry;
 using System.Collections.Immutable;
 using Akka.Actor;
 using GrpoActors.Actors.Supervision;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Runtime.Workers;
 

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Deciding;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal.Records;
 

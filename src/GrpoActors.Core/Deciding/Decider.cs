@@ -1,5 +1,5 @@
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Core.Deciding;
 

@@ -1,6 +1,6 @@
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Core.Deciding;
 

@@ -1,8 +1,8 @@
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
+using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Deciding;

@@ -1,11 +1,11 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Learning;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Prompts;
+using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 
 namespace GrpoActors.Core.Deciding;

@@ -1,6 +1,6 @@
-using GrpoActors.Core.Objectives;
 using System.Text.Json;
 using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Objectives;
 
 namespace GrpoActors.Core.Dumps;
 

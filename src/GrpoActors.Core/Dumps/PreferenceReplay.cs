@@ -1,6 +1,6 @@
-using GrpoActors.Core.Preferences;
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Core.Preferences;
 
 namespace GrpoActors.Core.Dumps;
 

@@ -1,6 +1,6 @@
-using GrpoActors.Core.Runs;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Core.Groups;
 

@@ -1,8 +1,8 @@
-using GrpoActors.Core.Completions;
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Core.Runs;

@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
+using GrpoActors.Core.Completions;
 
 namespace GrpoActors.Core.Runs;
 

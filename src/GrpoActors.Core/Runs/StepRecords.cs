@@ -1,5 +1,5 @@
-using GrpoActors.Core.Plans;
 using System.Collections.Immutable;
+using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Core.Runs;
 

@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
+using GrpoActors.Core.Completions;
 using GrpoActors.Engine.Sampling;
 using GrpoActors.Engine.Training;
 using GrpoActors.Numerics;

@@ -1,5 +1,5 @@
-using GrpoActors.Engine.Models;
 using GrpoActors.Core;
+using GrpoActors.Engine.Models;
 using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;

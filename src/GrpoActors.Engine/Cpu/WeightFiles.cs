@@ -1,6 +1,6 @@
-using GrpoActors.Engine.Models;
 using System.Collections.Concurrent;
 using GrpoActors.Core;
+using GrpoActors.Engine.Models;
 using GrpoActors.Formats.Safetensors;
 
 namespace GrpoActors.Engine.Cpu;

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Runs;
 using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Training;

@@ -1,9 +1,9 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Engine.Training;
 

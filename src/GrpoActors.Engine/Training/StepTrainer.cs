@@ -1,10 +1,10 @@
-using GrpoActors.Core.Groups;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Groups;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Prompts;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Engine.Training;
 

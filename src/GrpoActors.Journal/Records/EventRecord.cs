@@ -1,8 +1,8 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Plans;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Core.Scoring;
 

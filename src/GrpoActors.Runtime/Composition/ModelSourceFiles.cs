@@ -1,10 +1,10 @@
-using GrpoActors.Engine.Cpu;
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;

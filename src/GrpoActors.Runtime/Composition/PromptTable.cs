@@ -1,8 +1,8 @@
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core;
 using GrpoActors.Core.Prompts;
+using GrpoActors.Core.Runs;
 using GrpoActors.Engine.Training;
 
 namespace GrpoActors.Runtime.Composition;

@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 

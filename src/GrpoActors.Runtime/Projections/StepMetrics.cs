@@ -1,7 +1,7 @@
-using GrpoActors.Core.Plans;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 
 namespace GrpoActors.Runtime.Projections;
 

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Runs;
-using GrpoActors.Runtime.Reports;
 using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Runtime.Projections;
 

@@ -1,9 +1,9 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Runtime.Projections;

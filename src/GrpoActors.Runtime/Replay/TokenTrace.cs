@@ -1,6 +1,6 @@
+using GrpoActors.Core;
 using GrpoActors.Core.Completions;
 using GrpoActors.Core.Deciding;
-using GrpoActors.Core;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Recorded;

@@ -1,6 +1,6 @@
+using System.Globalization;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using System.Globalization;
 
 namespace GrpoActors.Runtime.Reports;
 

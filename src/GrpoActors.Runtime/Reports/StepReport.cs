@@ -1,6 +1,6 @@
+using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
-using System.Collections.Immutable;
 
 namespace GrpoActors.Runtime.Reports;
 

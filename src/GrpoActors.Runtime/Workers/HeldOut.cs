@@ -1,9 +1,9 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Runs;
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Composition;
 

@@ -1,4 +1,3 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.TestKit;
@@ -6,6 +5,7 @@ using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using Xunit;
 

@@ -1,8 +1,8 @@
-using GrpoActors.Actors.Supervision;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Learning;
 using GrpoActors.Actors.Protocol;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;
 using GrpoActors.Core;

@@ -1,4 +1,3 @@
-using GrpoActors.Core.Deciding;
 using Akka.Hosting;
 using Akka.Persistence.Sql;
 using Akka.TestKit;
@@ -6,6 +5,7 @@ using Akka.TestKit.Xunit2;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Audit;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;

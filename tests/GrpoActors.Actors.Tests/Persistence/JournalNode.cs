@@ -1,9 +1,9 @@
-using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors.Persistence;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Journal;
 

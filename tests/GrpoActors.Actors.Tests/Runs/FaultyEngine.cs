@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Runtime.Workers;

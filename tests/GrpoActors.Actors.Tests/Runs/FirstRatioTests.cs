@@ -1,6 +1,6 @@
-using GrpoActors.Core.Plans;
 using GrpoActors.Core;
 using GrpoActors.Core.Groups;
+using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Engine;
 using GrpoActors.Formats.Files;

@@ -1,5 +1,5 @@
-using GrpoActors.Actors.Supervision;
 using Akka.TestKit;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Hub.Tests;
 using Xunit;
 

@@ -1,12 +1,12 @@
-using GrpoActors.Actors.Supervision;
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
+using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Scoring;
 using GrpoActors.Runtime.Composition;
 using Xunit;

@@ -1,9 +1,9 @@
-using GrpoActors.Core.Completions;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Generation;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Scoring;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using Xunit;
 

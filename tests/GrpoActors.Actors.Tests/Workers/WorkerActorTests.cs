@@ -1,10 +1,10 @@
-using GrpoActors.Core.Deciding;
 using Akka.Actor;
 using Akka.TestKit;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Actors.Supervision;
 using GrpoActors.Actors.Tests.Runs;
 using GrpoActors.Actors.Workers;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Composition;
 using GrpoActors.Runtime.Workers;

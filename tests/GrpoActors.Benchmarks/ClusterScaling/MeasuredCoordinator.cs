@@ -1,4 +1,3 @@
-using GrpoActors.Core.Deciding;
 using System.Diagnostics;
 using Akka.Actor;
 using Akka.Actor.Setup;
@@ -6,6 +5,7 @@ using Akka.Persistence.Sql;
 using GrpoActors.Actors;
 using GrpoActors.Actors.Persistence;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;

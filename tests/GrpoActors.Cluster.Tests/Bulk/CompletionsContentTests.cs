@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Cluster.Bulk;
+using GrpoActors.Core.Completions;
 using Xunit;
 
 namespace GrpoActors.Cluster.Tests.Bulk;

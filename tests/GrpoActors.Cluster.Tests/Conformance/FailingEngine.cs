@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Concurrent;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Generation;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;

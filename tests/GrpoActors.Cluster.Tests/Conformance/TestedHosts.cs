@@ -1,5 +1,5 @@
-using GrpoActors.Actors.Telemetry;
 using GrpoActors.Actors;
+using GrpoActors.Actors.Telemetry;
 using GrpoActors.Cluster.Nodes;
 using GrpoActors.Runtime.Reports;
 using GrpoActors.Runtime.Workers;

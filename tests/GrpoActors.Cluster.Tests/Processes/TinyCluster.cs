@@ -1,4 +1,3 @@
-using GrpoActors.Core.Deciding;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -6,6 +5,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using GrpoActors.Actors;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal.Tests;
 using GrpoActors.Runtime.Chaos;

@@ -1,10 +1,10 @@
-using GrpoActors.Core.Completions;
-using GrpoActors.Core.Deciding;
 using System.Runtime.Serialization;
 using Akka.Actor;
 using GrpoActors.Actors.Protocol;
 using GrpoActors.Cluster.Wire;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal.Records;
 using Xunit;

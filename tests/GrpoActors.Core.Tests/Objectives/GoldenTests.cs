@@ -1,5 +1,5 @@
-using GrpoActors.Core.Dumps;
 using System.Text.Json;
+using GrpoActors.Core.Dumps;
 using GrpoActors.Core.Preferences;
 using Xunit;
 

@@ -1,7 +1,7 @@
-using GrpoActors.Core.Runs;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
+using GrpoActors.Core.Runs;
 using Xunit;
 
 namespace GrpoActors.Core.Tests.Plans;

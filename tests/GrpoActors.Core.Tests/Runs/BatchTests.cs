@@ -1,6 +1,6 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Core.Advantages;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Groups;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;

@@ -1,6 +1,6 @@
+using System.Collections.Immutable;
 using GrpoActors.Core.Completions;
 using GrpoActors.Core.Deciding;
-using System.Collections.Immutable;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using Xunit;

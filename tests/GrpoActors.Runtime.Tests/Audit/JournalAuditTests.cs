@@ -1,7 +1,7 @@
-using GrpoActors.Core.Completions;
 using System.Collections.Immutable;
 using GrpoActors.Audit;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;

@@ -1,6 +1,6 @@
-using GrpoActors.Core.Deciding;
 using System.Collections.Immutable;
 using GrpoActors.Core;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Workers;

@@ -1,5 +1,5 @@
-using GrpoActors.Core.Completions;
 using GrpoActors.Core;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using GrpoActors.Simulation.Tests.Faults;
 using GrpoActors.Simulation.Tests.World;
