@@ -1,8 +1,10 @@
 using System.Data;
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using GrpoActors.Core;
 using GrpoActors.Formats.Files;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace GrpoActors.Journal;
 
@@ -199,6 +201,8 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
 
     private sealed class DurableFile(string path) : DbDataSource
     {
+        private readonly ConditionalWeakTable<sqlite3, object> asserted = []; // connections of SQLite's own, which the pool lends again and again
+
         public override string ConnectionString { get; } =
             new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = true }.ConnectionString;
 
@@ -207,9 +211,10 @@ internal sealed class SqliteTables(string path, string runName, Digest identity)
             var connection = new SqliteConnection(ConnectionString);
             connection.StateChange += (_, change) =>
             {
-                if (change.CurrentState == ConnectionState.Open)
+                if (change.CurrentState == ConnectionState.Open && connection.Handle is { } handle && !asserted.TryGetValue(handle, out object? _))
                 {
                     RequireDurable(connection, path);
+                    asserted.AddOrUpdate(handle, path);
                 }
             };
             return connection;

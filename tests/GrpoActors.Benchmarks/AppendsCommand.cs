@@ -19,7 +19,7 @@ internal static class AppendsCommand
 
     private static async Task Run(Report report)
     {
-        await Measure("arithmetic", "recipes/arithmetic.json", [("phases.sft.steps", "2"), ("phases.grpo.steps", "24"), ("evaluation.eval_steps", "0"), ("save_steps", "10")], report);
+        await Measure("arithmetic", "recipes/arithmetic.json", [("phases.sft.steps", "2"), ("phases.grpo.steps", "80"), ("evaluation.eval_steps", "0"), ("save_steps", "10")], report);
         try
         {
             await Measure("SmolLM2-135M", "recipes/gsm8k.json", [("phases.grpo.steps", "3"), ("phases.grpo.groups_per_step", "2"), ("phases.grpo.num_generations", "4"), ("phases.grpo.max_completion_length", "48"), ("save_steps", "2")], report);
@@ -46,9 +46,9 @@ internal static class AppendsCommand
             {
                 await foreach (var step in run.TrainAsync())
                 {
-                    if (step is { Phase: "grpo", Step: 1 })
+                    if (step is { Phase: "grpo", Step: 20 })
                     {
-                        probe.Begin(); // the first step compiles the code and sets up workers
+                        probe.Begin(); // the first steps compile the code and set up workers
                     }
                 }
             }

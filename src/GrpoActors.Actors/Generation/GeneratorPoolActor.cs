@@ -32,6 +32,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
     private readonly LogLevel comings; // on one machine they are no news
     private readonly IContents contents;
     private readonly IActorRef scorers;
+    private readonly Func<int, int> groupsMax;
     private readonly ImmutableArray<LocalWorker> own;
     private readonly Dictionary<string, Generator> generators = [];
     private readonly SortedDictionary<long, WeightsRef> weights = [];
@@ -44,7 +45,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
     {
         this.log = log;
         comings = own.IsEmpty ? LogLevel.Information : LogLevel.Debug;
-        (this.own, this.contents, this.scorers) = (own, contents, scorers);
+        (this.own, this.contents, this.scorers, this.groupsMax) = (own, contents, scorers, groupsMax);
         Receive<WorkWanted>(x =>
         {
             Generator generator = Register(x.By);
@@ -55,7 +56,8 @@ internal sealed class GeneratorPoolActor : ReceiveActor
             else if (generator.Ask != x.Ask)
             {
                 generator.Ask = x.Ask;
-                Context.Parent.Tell(new Command.WorkAsked(x.By.Id, groupsMax(generators.Count)));
+                generator.WaitsToAsk = true;
+                PassOn(generator);
             }
         });
         Receive<Heartbeat>(x => Context.Parent.Tell(new Command.Progress(Register(x.By).Id)));
@@ -65,8 +67,16 @@ internal sealed class GeneratorPoolActor : ReceiveActor
             Leave(x.By.Name);
         });
         Receive<CompletionsOffered>(Fetch);
-        Receive<Fetched>(x => Arrived(x.Offered, x.Completions));
-        Receive<Lost>(x => log.GroupLost(x.Group, x.Name, x.Reason));
+        Receive<Fetched>(x =>
+        {
+            Arrived(x.Offered, x.Completions);
+            Landed(x.From);
+        });
+        Receive<Lost>(x =>
+        {
+            log.GroupLost(x.Group, x.From.Id.Name, x.Reason);
+            Landed(x.From);
+        });
         Receive<TicketsDrawn>(Send);
         Receive<WeightsPublished>(x =>
         {
@@ -112,7 +122,7 @@ internal sealed class GeneratorPoolActor : ReceiveActor
 
     private void Fetch(CompletionsOffered offered)
     {
-        Register(offered.By);
+        Generator from = Register(offered.By);
         ValueTask<ImmutableArray<Completion>> fetch = contents.Get(offered.Completions);
         if (fetch.IsCompletedSuccessfully)
         {
@@ -120,7 +130,24 @@ internal sealed class GeneratorPoolActor : ReceiveActor
             return;
         }
 
-        _ = fetch.AsTask().PipeTo(Self, Self, completions => new Fetched(offered, completions), failure => new Lost(offered.By.Name, offered.Ticket.Group, FailureTable.Cause(failure).Message));
+        from.UnderWay++;
+        _ = fetch.AsTask().PipeTo(Self, Self, completions => new Fetched(from, offered, completions), failure => new Lost(from, offered.Ticket.Group, FailureTable.Cause(failure).Message));
+    }
+
+    private void Landed(Generator from)
+    {
+        from.UnderWay--;
+        PassOn(from);
+    }
+
+    /// <summary>An ask says that nothing is held any more: it must not overtake completions that are still under way, or their groups would be sampled again.</summary>
+    private void PassOn(Generator generator)
+    {
+        if (generator is { WaitsToAsk: true, UnderWay: 0 } && generators.GetValueOrDefault(generator.Id.Name) == generator)
+        {
+            generator.WaitsToAsk = false;
+            Context.Parent.Tell(new Command.WorkAsked(generator.Id, groupsMax(generators.Count)));
+        }
     }
 
     private void Arrived(CompletionsOffered offered, ImmutableArray<Completion> completions)
@@ -136,7 +163,14 @@ internal sealed class GeneratorPoolActor : ReceiveActor
             return; // it left meanwhile; its leases are taken back
         }
 
-        if (!weights.TryGetValue(tickets.Tickets[0].Ticket.Version.Steps, out WeightsRef? version))
+        long needed = tickets.Tickets[0].Ticket.Version.Steps;
+        if (needed < reached.RetireBelow)
+        {
+            generator.Ask = -1; // the run has gone on meanwhile: the ask counts again when it is repeated
+            return;
+        }
+
+        if (!weights.TryGetValue(needed, out WeightsRef? version))
         {
             awaitingWeights[tickets.Generator] = tickets;
             return;
@@ -210,10 +244,16 @@ internal sealed class GeneratorPoolActor : ReceiveActor
         /// <summary>The ask that is being served or waits.</summary>
         public long Ask { get; set; } = -1;
 
+        /// <summary>The run has not heard of it.</summary>
+        public bool WaitsToAsk { get; set; }
+
         public TicketsIssued? Issued { get; set; }
+
+        /// <summary>Completions of it that are being fetched.</summary>
+        public int UnderWay { get; set; }
     }
 
-    private sealed record Fetched(CompletionsOffered Offered, ImmutableArray<Completion> Completions);
+    private sealed record Fetched(Generator From, CompletionsOffered Offered, ImmutableArray<Completion> Completions);
 
-    private sealed record Lost(string Name, GroupId Group, string Reason);
+    private sealed record Lost(Generator From, GroupId Group, string Reason);
 }

@@ -52,7 +52,7 @@ internal sealed class JournalActor : ReceivePersistentActor
     /// <param name="journal">Prepared.</param>
     /// <param name="replayed">Called for each event of the stream while recovering, on this actor's thread.</param>
     public static Props Props(RunJournal journal, RunIdentity plan, Action<FoldedEvent> replayed) =>
-        Akka.Actor.Props.CreateBy(new Producer(() => new JournalActor(journal, plan, replayed)));
+        Akka.Actor.Props.CreateBy(new Producer(() => new JournalActor(journal, plan, replayed))).WithDispatcher("grpo.dispatchers.journal");
 
     protected override void PostStop()
     {

@@ -144,6 +144,32 @@ public sealed class GeneratorPoolActorTests : ActorSpec
     }
 
     [Fact]
+    public void An_ask_waits_for_completions_that_are_under_way_so_that_their_group_is_not_sampled_again()
+    {
+        var fetched = new TaskCompletionSource<ImmutableArray<Completion>>();
+        contents.Getting = _ => fetched.Task;
+        pool.Tell(new CompletionsOffered(Named("g1"), Ticket(4), Digest.Of("policy 0"), TimeSpan.FromSeconds(1), StoredContents.Address("completions")), worker);
+        Ask(worker, First, 2);
+        Next<GeneratorPoolActor.Known>();
+        ExpectNoMsg(TimeSpan.FromMilliseconds(50));
+        fetched.SetResult([]);
+        ExpectMsg<Command.CompletionsArrived>();
+        ExpectMsg(new Command.WorkAsked(First, 100));
+    }
+
+    [Fact]
+    public void Tickets_of_a_version_that_is_retired_meanwhile_are_dropped_and_the_same_ask_counts_again()
+    {
+        Publish(0);
+        Ask(worker, First, 1);
+        Next<Command.WorkAsked>();
+        pool.Tell(new VersionReached(1, 1));
+        Send(First, 4);
+        Ask(worker, First, 1);
+        ExpectMsg(new Command.WorkAsked(First, 100));
+    }
+
+    [Fact]
     public void Completions_that_cannot_be_had_are_named_and_sampled_again_when_their_deadline_passes()
     {
         contents.Getting = _ => Task.FromException<ImmutableArray<Completion>>(new IOException("connection refused"));
