@@ -8,13 +8,10 @@ namespace GrpoActors.Rewards;
 /// </summary>
 /// <remarks>
 /// Settings: <c>place</c>, where the completion's answer must stand: <c>any</c> (default: boxed, after ####, in &lt;answer&gt;, after "the answer is", the
-/// whole text, or the
-/// only value of its last sentence), <c>hashes</c> (a line <c>#### 42</c>, as GSM8K writes it) or <c>boxed</c> (<c>\boxed{42}</c>); <c>strictness</c>:
-/// <c>value</c> (default) or
-/// <c>strict</c> (value and form); <c>right</c> (1), <c>wrong</c> (0).
-/// The row's answer may be bare or a whole solution that ends with <c>#### 42</c> or <c>\boxed{42}</c>. Thinking is no answer. A completion without an
-/// answer in its place is wrong; a
-/// row without one makes the reward abstain. Comparison: <see cref="AnswerEquality"/>.
+/// whole text, or the only value of its last sentence), <c>hashes</c> (a line <c>#### 42</c>, as GSM8K writes it) or <c>boxed</c> (<c>\boxed{42}</c>);
+/// <c>strictness</c>: <c>value</c> (default) or <c>strict</c> (value and form); <c>right</c> (1), <c>wrong</c> (0). The row's answer may be bare or a whole
+/// solution that ends with <c>#### 42</c> or <c>\boxed{42}</c>. Thinking is no answer. A completion without an answer in its place is wrong; a row without
+/// one makes the reward abstain. Comparison: <see cref="AnswerEquality"/>.
 /// </remarks>
 public sealed class NumberAnswer : IReward
 {
@@ -55,8 +52,7 @@ public sealed class NumberAnswer : IReward
             "boxed" => AnswerReader.Boxed,
             _ => AnswerReader.Anywhere,
         };
-        return new NumberAnswer(read, strictness == "strict" ? AnswerStrictness.Strict
-            : AnswerStrictness.Value, settings.Score("right", 1), settings.Score("wrong", 0));
+        return new NumberAnswer(read, strictness == "strict" ? AnswerStrictness.Strict : AnswerStrictness.Value, settings.Score("right", 1), settings.Score("wrong", 0));
     }
 
     public ValueTask<float?> ScoreAsync(RewardInput input, CancellationToken cancellation)

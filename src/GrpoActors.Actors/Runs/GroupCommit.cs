@@ -10,8 +10,8 @@ using Decider = GrpoActors.Core.Deciding.Decider;
 namespace GrpoActors.Actors.Runs;
 
 /// <summary>
-/// Drives the decider and has what it decides appended, one transaction at a time: what is decided while one is under way goes with the next, and what unblocks no stage waits a little for
-/// company in a flush. Belongs to the run's actor, which hears <see cref="Due"/> and <see cref="Overdue"/>.
+/// Drives the decider and has what it decides appended, one transaction at a time: what is decided while one is under way goes with the next, and what unblocks no stage waits for the
+/// group-commit delay. Belongs to the run's actor, which hears <see cref="FlushDue"/>, <see cref="DelayOver"/> and <see cref="Overdue"/>.
 /// </summary>
 internal sealed class GroupCommit(RunServices services, MessageTimers timers, IActorRef run)
 {
@@ -24,8 +24,6 @@ internal sealed class GroupCommit(RunServices services, MessageTimers timers, IA
     public bool HasBegun => decider is not null;
 
     public bool IsUnderWay => underWay is not null;
-
-    public bool HasPending => decider!.HasPending;
 
     /// <summary>After all that was decided, durable or not.</summary>
     public RunState Run => decider!.Run;
@@ -46,7 +44,7 @@ internal sealed class GroupCommit(RunServices services, MessageTimers timers, IA
         if (decider.HasPending && underWay is null && !asked)
         {
             asked = true;
-            run.Tell(new Due(IsDelayOver: false)); // behind what has arrived meanwhile: it shares the transaction
+            run.Tell(new FlushDue()); // behind what has arrived meanwhile: it shares the transaction
         }
     }
 
@@ -57,27 +55,31 @@ internal sealed class GroupCommit(RunServices services, MessageTimers timers, IA
         return lost;
     }
 
-    /// <param name="due">Null: the append before is durable.</param>
-    /// <returns>What is to be appended now; null where nothing is, or where it may wait.</returns>
-    public DecidedBatch? Take(Due? due)
+    /// <summary>What had arrived meanwhile is decided.</summary>
+    public DecidedBatch? Flush()
     {
-        asked &= due is not { IsDelayOver: false };
-        if (due is { IsDelayOver: true } && !delayed)
-        {
-            return null; // what it was set for has gone already
-        }
+        asked = false;
+        return Take();
+    }
 
+    /// <returns>Null too where what the delay was set for has gone already.</returns>
+    public DecidedBatch? EndDelay() => delayed ? Take(mayWait: false) : null;
+
+    /// <param name="mayWait">What unblocks no stage is left for the group-commit delay.</param>
+    /// <returns>What is to be appended now; null where nothing is, or where it waits.</returns>
+    public DecidedBatch? Take(bool mayWait = true)
+    {
         if (underWay is not null || !decider!.HasPending)
         {
             return null;
         }
 
-        if (due is not { IsDelayOver: true } && decider.CanDelayCommit)
+        if (mayWait && decider.CanDelayCommit)
         {
             if (!delayed)
             {
                 delayed = true;
-                timers.Set(nameof(Due), new Due(IsDelayOver: true), Decider.GroupCommitDelay);
+                timers.Set(nameof(DelayOver), new DelayOver(), Decider.GroupCommitDelay);
             }
 
             return null;
@@ -112,8 +114,11 @@ internal sealed class GroupCommit(RunServices services, MessageTimers timers, IA
     /// <summary>Nobody waits any longer for what is under way: whether it was kept is found out by reading.</summary>
     public void GiveUp() => underWay = null;
 
-    /// <summary>To the run's actor: it is time to append.</summary>
-    public sealed record Due(bool IsDelayOver);
+    /// <summary>To the run's actor: answer with <see cref="Flush"/>.</summary>
+    public sealed record FlushDue;
+
+    /// <summary>To the run's actor: answer with <see cref="EndDelay"/>.</summary>
+    public sealed record DelayOver;
 
     /// <summary>To the run's actor: an append was not answered in time.</summary>
     public sealed record Overdue;

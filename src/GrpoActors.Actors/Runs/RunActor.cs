@@ -203,7 +203,8 @@ internal sealed class RunActor : ReceiveActor
         Receive<Command>(Hear);
         Receive<FromWorker>(Hear);
         Receive<ToRun>(message => stages.For(message).Forward(message));
-        Receive<GroupCommit.Due>(due => Append(due));
+        Receive<GroupCommit.FlushDue>(_ => Append(commit.Flush()));
+        Receive<GroupCommit.DelayOver>(_ => Append(commit.EndDelay()));
         Receive<Appended>(x =>
         {
             if (commit.Answers(x))
@@ -253,9 +254,9 @@ internal sealed class RunActor : ReceiveActor
             : null;
     }
 
-    private void Append(GroupCommit.Due? due = null)
+    private void Append(DecidedBatch? batch)
     {
-        if (commit.Take(due) is not { } batch)
+        if (batch is null)
         {
             return;
         }
@@ -290,9 +291,9 @@ internal sealed class RunActor : ReceiveActor
             RetireCheckpoints(now);
             End();
         }
-        else if (commit.HasPending)
+        else
         {
-            Append();
+            Append(commit.Take());
         }
     }
 

@@ -7,8 +7,7 @@ internal static class LetterText
 {
     /// <summary>
     /// The letters that a text is compared by where it cannot be read: its tokens, one blank between words and between numbers, braces round a single token
-    /// left out,
-    /// words of a text without mathematics in small letters. Of a text that is too long: all but its white space.
+    /// left out, words of a text without mathematics in small letters. Of a text that is too long: all but its white space.
     /// </summary>
     public static string Of(string text)
     {

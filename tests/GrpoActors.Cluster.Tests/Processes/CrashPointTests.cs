@@ -23,6 +23,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
     private readonly Random random = new(1);
     private readonly ConcurrentDictionary<(string Roles, string Point), int> kills = new();
     private readonly Dictionary<(string Roles, string Point), int> armed = [];
+    private int toArm; // processes of the present run; some end before they reach their point
 
     [Fact]
     public async Task Killed_at_named_points_it_ends_with_the_same_hashes()
@@ -31,6 +32,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
         int clusters = 0;
         for (int done = 0; done < Crashes; clusters++)
         {
+            toArm = Crashes - done + Nodes.Length;
             using var cluster = new TinyCluster($"phases.grpo.steps={Steps}") { CrashAt = name => Draw(Nodes.Single(node => node.Name == name).Roles, points) };
             string expected = await cluster.OnOneMachine();
             string hashes = await Finished(cluster, Nodes);
@@ -88,7 +90,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
     {
         lock (gate)
         {
-            if (armed.Values.Sum() >= Crashes + Nodes.Length)
+            if (toArm-- <= 0)
             {
                 return null;
             }
