@@ -144,7 +144,7 @@ public static unsafe partial class Attention
         }
     }
 
-    /// <summary>One new query per row against the cache; the row's own new key and value must be stored already. o_BHN gets the bits of <see cref="Forward"/> at that position.</summary>
+    /// <summary>One new query per row against the cache; the row's own new key and value must be stored already. o_BHN gets the bits of <c>Forward</c> at that position.</summary>
     /// <param name="shape">The heads.</param>
     /// <param name="q_BHN">Rows of H·N at <paramref name="qStride"/>.</param>
     /// <param name="qStride">Floats from row to row.</param>

@@ -12,8 +12,7 @@ internal static class NodeRoles
     public static ImmutableArray<string> All { get; } = [Coordinator, Trainer, Generator, Scorer];
 }
 
-/// <summary>Where a node listens and how others call it.</summary>
-/// <param name="Advertised">Address that other nodes use.</param>
+/// <summary>Where a node listens: the address that other nodes use.</summary>
 internal sealed record NodeAddress(string Host, int Port)
 {
     public override string ToString() => $"{Host}:{Port}";

@@ -26,7 +26,7 @@ public enum SourceKind : byte
     Derived = 2,
     File = 3,
     Environment = 4,
-    /// <summary><c>--set</c>, or an option of its own such as <c>--seed</c>; in a host's code: <see cref="RunOptions.With"/>.</summary>
+    /// <summary><c>--set</c>, or an option of its own such as <c>--seed</c>; in a host's code: <see cref="RunOptions.With(string, string, string)"/>.</summary>
     CommandLine = 5,
 }
 

@@ -5,7 +5,7 @@ using GrpoActors.Core.Plans;
 namespace GrpoActors.Core.Runs;
 
 /// <summary>
-/// The one fold of the run's stream. Every stage decides on it; live and in recovery it is made by <see cref="Apply"/> alone.
+/// The one fold of the run's stream. Every stage decides on it; live and in recovery it is made by <see cref="Apply(RunEvent)"/> alone.
 /// An event that cannot follow throws: in Release too.
 /// </summary>
 /// <param name="Position">Events folded so far.</param>

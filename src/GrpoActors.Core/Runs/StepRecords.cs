@@ -55,9 +55,9 @@ public readonly record struct Metric(string Name, double Value);
 public sealed record StepTimings(TimeSpan Training, TimeSpan Waiting);
 
 /// <summary>Held-out accuracy of one version.</summary>
-/// <param name="Accuracy">In [0, 1]: share of problems whose greedy answer scored the plan's threshold or more with the reward that the plan names.</param>
 /// <param name="Tokens">Digest of all sampled tokens.</param>
 public sealed record Evaluation(int Problems, int Correct, double MeanReward, Digest Tokens)
 {
+    /// <summary>In [0, 1]: share of problems whose greedy answer scored the plan's threshold or more with the reward that the plan names.</summary>
     public double Accuracy => Problems == 0 ? 0 : (double)Correct / Problems;
 }

@@ -146,8 +146,7 @@ public readonly record struct TokenScores(float[] LogProbs, float[] Entropies);
 /// <param name="Weights">SHA-256 over the tensors' lane hashes, in ordinal order of their names.</param>
 public readonly record struct UpdateResult(double GradNorm, Digest Weights);
 
-/// <summary>Named float32 tensors.</summary>
-/// <param name="Tensors">In ordinal order of names.</param>
+/// <summary>Named float32 tensors, each list in ordinal order of names.</summary>
 public sealed record TrainerState(IReadOnlyList<NamedTensor> Weights, IReadOnlyList<NamedTensor> Moments, long OptimizerSteps, IReadOnlyList<NamedTensor>? Reference);
 
 /// <param name="Values">Row-major; product of <paramref name="Shape"/> elements.</param>

@@ -84,7 +84,7 @@ public sealed class CrashPoints
         return new CrashPoints(armed, waits, act);
     }
 
-    /// <summary>The value of <see cref="Variable"/> that <see cref="Parse"/> takes for these points.</summary>
+    /// <summary>The value of <see cref="Variable"/> that <see cref="Parse(string?)"/> takes for these points.</summary>
     public static string Text(IEnumerable<ChaosFault.AtPoint> points, bool afterProgress) => (afterProgress ? AfterProgress : "") + string.Join('|', points);
 
     /// <summary>The lines of <see cref="List"/>, by name; nothing otherwise.</summary>

@@ -46,7 +46,7 @@ public sealed record CheckpointMark(long Step, Digest Chain, long Position, Dige
 /// <summary>What <c>manifest.json</c> says. It is written last.</summary>
 /// <param name="Folder">Name of the checkpoint's folder, for example <c>step-000200</c>.</param>
 /// <param name="OptimizerSteps">Optimiser updates so far.</param>
-/// <param name="WeightsSha256">Over the tensors, as <see cref="WeightsDigest"/> says; the format of the file does not enter.</param>
+/// <param name="WeightsSha256">Over the tensors, as the engine's <c>WeightsDigest</c> says; the format of the file does not enter.</param>
 /// <param name="OptimizerSha256">The same over the moments, then the counter.</param>
 /// <param name="Digest">SHA-256 of the manifest's own bytes: what the journal records.</param>
 public sealed record CheckpointManifest(
