@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using GrpoActors.Core.Completions;
+using GrpoActors.Rewards.Isolation;
 
 namespace GrpoActors.Rewards;
 
@@ -7,6 +8,9 @@ namespace GrpoActors.Rewards;
 public static class RewardCall
 {
     private const int ReasonCharactersMax = 300;
+
+    /// <summary>Of a reason that is cut: what ended it stands first; a traceback's last lines say why.</summary>
+    private const int ReasonHeadCharacters = 80;
 
     /// <summary>
     /// A finite score gives Scored, null Abstained, NaN or infinity or an exception Faulted, a passed deadline TimedOut:
@@ -74,6 +78,7 @@ public static class RewardCall
         return ended.Exception?.InnerException switch
         {
             RegexMatchTimeoutException late => new ScoreOutcome.TimedOut(late.MatchTimeout),
+            ScorerProcessException broken => new ScoreOutcome.Faulted(Shown($"{reward.Name}: {broken.Message}")),
             { } thrown => new ScoreOutcome.Faulted(Shown($"{reward.Name} threw {thrown.GetType().Name}: {thrown.Message}")),
             null => new ScoreOutcome.Faulted($"{reward.Name} cancelled its own call."),
         };
@@ -82,6 +87,6 @@ public static class RewardCall
     private static string Shown(string reason)
     {
         string line = reason.ReplaceLineEndings(" ");
-        return line.Length <= ReasonCharactersMax ? line : line[..ReasonCharactersMax] + "…";
+        return line.Length <= ReasonCharactersMax ? line : $"{line[..ReasonHeadCharacters]}…{line[^(ReasonCharactersMax - ReasonHeadCharacters)..]}";
     }
 }

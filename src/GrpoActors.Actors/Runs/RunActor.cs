@@ -45,6 +45,7 @@ internal sealed class RunActor : ReceiveActor
     private readonly MessageTimers timers;
     private readonly Dictionary<string, string> refused = [];
     private readonly RunTrace trace;
+    private readonly RewardWarnings rewardWarnings;
     private RunLog? record;
     private CancellationTokenSource work = new(); // ends the blocking work of this beginning's actors
     private IActorRef journal = ActorRefs.Nobody;
@@ -64,6 +65,7 @@ internal sealed class RunActor : ReceiveActor
         timers = new MessageTimers(services.Time, Self);
         commit = new GroupCommit(services, timers, Self);
         trace = new RunTrace(services.Instruments, services.Time);
+        rewardWarnings = new RewardWarnings(plan);
         restarts = RestartBudget.Full(services.RestartsMax, 0);
         Become(Recovering);
     }
@@ -305,6 +307,11 @@ internal sealed class RunActor : ReceiveActor
         services.CrashPoints.Progressed();
         ReachKinds("appended", batch);
         services.Status.Reached(batch.Events[^1].After);
+        foreach (string warning in rewardWarnings.Of(batch.Events))
+        {
+            log.Warn(warning);
+        }
+
         record!.Committed(batch.Events);
         return batch;
     }

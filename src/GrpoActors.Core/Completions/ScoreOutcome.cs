@@ -22,6 +22,14 @@ public abstract record ScoreOutcome
     public sealed record Faulted(string Reason) : ScoreOutcome;
 
     public static Abstained NotApplicable { get; } = new();
+
+    /// <summary>A failure in one sentence.</summary>
+    public static string Describe(ScoreOutcome outcome) => outcome switch
+    {
+        TimedOut late => $"no answer within {late.Budget.TotalSeconds:0.###} s.",
+        Faulted fault => fault.Reason,
+        _ => outcome.ToString(),
+    };
 }
 
 /// <summary>A completion with the outcome of each reward, in the order of the plan's rewards.</summary>

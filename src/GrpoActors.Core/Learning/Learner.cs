@@ -55,6 +55,16 @@ public static class Learner
         var effects = ImmutableArray.CreateBuilder<Effect>();
         if (Event(run, memory, effects) is { } decided)
         {
+            if (decided is RunEvent.StepCommitted { Inputs: { Kind: PhaseKind.Grpo } inputs })
+            {
+                ImmutableArray<RewardTally> step = RewardTally.Of(run.Plan.Rewards.Length, Ledger.Settled(run, inputs).Select(group => (group.Row, group.Completions)));
+                memory = memory with { Rewards = memory.Rewards.After(run, step) };
+                if (memory.Rewards.Reason(run, step) is { } reason)
+                {
+                    effects.Add(new Effect.StopRun(reason));
+                }
+            }
+
             return new(memory, [decided], effects.ToImmutable()); // asked again once it is folded
         }
 
@@ -199,14 +209,14 @@ public static class Learner
 /// <param name="Attempt">Counts the deadlines that passed, so that an outdated one is told from the present one.</param>
 /// <param name="DeletedBefore">The records before this position were asked to be deleted.</param>
 public sealed record LearnerMemory(
-    Digest Identity, int CheckpointEverySteps, RetentionPlan Retention, DeadlinePlan Deadlines, ImmutableSortedDictionary<long, int?> Published, Command.BatchTrained? Trained = null,
+    Digest Identity, int CheckpointEverySteps, RetentionPlan Retention, DeadlinePlan Deadlines, SilentRewards Rewards, ImmutableSortedDictionary<long, int?> Published, Command.BatchTrained? Trained = null,
     Command.SentinelTripped? Tripped = null, (long Version, int Attempt)? Checkpoint = null, (long Version, int Attempt)? Evaluation = null, int Attempt = 0,
     long DeletedBefore = 0)
 {
     internal static ImmutableSortedDictionary<long, int?> NothingPublished { get; } = ImmutableSortedDictionary<long, int?>.Empty;
 
     public static LearnerMemory Empty(Digest identity, RunOperation operation) =>
-        new(identity, operation.CheckpointEverySteps, operation.Retention ?? RetentionPlan.Default, operation.Deadlines, NothingPublished);
+        new(identity, operation.CheckpointEverySteps, operation.Retention ?? RetentionPlan.Default, operation.Deadlines, new SilentRewards(operation.RewardFailuresMax, []), NothingPublished);
 
     internal LearnerMemory Forget(RunState run) => this with
     {

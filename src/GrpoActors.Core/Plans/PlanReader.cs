@@ -67,7 +67,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             folder, run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), run.Get(Keys.Run.Threads), run.Get(Keys.Run.GroupsPerTicket),
             run.Get(Keys.Run.MicroBatchTokens), run.Get(Keys.Run.SaveSteps), run.Get(Keys.Run.SamplesSteps),
             new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal), run.Get(Keys.Run.GradientCheckpointing),
-            new RetentionPlan(run.Get(Keys.Run.SaveTotalLimit), run.Get(Keys.Run.SaveBest), run.Get(Keys.Run.JournalSteps)));
+            new RetentionPlan(run.Get(Keys.Run.SaveTotalLimit), run.Get(Keys.Run.SaveBest), run.Get(Keys.Run.JournalSteps)), run.Get(Keys.Run.RewardFailuresMax));
         SectionReader deadlines = run.Section(Keys.Run.Deadlines);
         return operation with
         {

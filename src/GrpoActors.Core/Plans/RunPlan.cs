@@ -198,10 +198,12 @@ public sealed record EvaluationPlan(DataPlan Data, int EverySteps, string Reward
 /// <param name="CheckpointEverySteps">Steps between checkpoints.</param>
 /// <param name="GradientCheckpointing">The learner keeps the input of each layer alone and computes the rest again.</param>
 /// <param name="Retention">What is kept of checkpoints and records; null: <see cref="RetentionPlan.Default"/>.</param>
+/// <param name="RewardFailuresMax">So many steps in a row in which a reward never scored stop the run; 0: never.</param>
 /// <param name="Journal">A SQLite file, or the connection string of a PostgreSQL database; null: journal.db in the run folder.</param>
 public sealed record RunOperation(
     string RunFolder, int Generators, int Scorers, int Threads, int GroupsPerTicket, int MicroBatchTokens, int CheckpointEverySteps, int SamplesEverySteps,
-    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false, RetentionPlan? Retention = null);
+    DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false, RetentionPlan? Retention = null,
+    int RewardFailuresMax = 0);
 
 /// <summary>What is kept beyond that which the promises need.</summary>
 /// <param name="CheckpointsMax">The newest checkpoints, at least 2.</param>

@@ -41,7 +41,7 @@ internal static class RunSchema
         { Default = 0, AlsoKnownAs = ["max_staleness", "max_off_policy_threshold", "staleness", "max_lag"] };
 
         public static readonly Setting<int> EmptyStepsMax = new("empty_steps_max", Count(0),
-            "More steps in a row than this without one trainable token stop the run.")
+            "More steps in a row than this without one trainable token, or with advantages that are all 0, end the run.")
         { Default = 10 };
 
         public static readonly Setting<RewardFailure> OnRewardFailure = new("on_reward_failure",
@@ -112,13 +112,17 @@ internal static class RunSchema
         public static readonly Setting<int> WorkerRestartsMax = new("worker_restarts_max", Count(0), "A worker that fails more often than this stops the run, its state intact. One failure is forgotten for every ten steps committed since.")
         { Default = 5, Part = SettingPart.Operation };
 
+        public static readonly Setting<int> RewardFailuresMax = new("reward_failures_max", Count(0),
+            "So many steps in a row in which a reward never scored (it failed, or abstained while no other scored either) stop the run, its state intact; 0: never.")
+        { Default = 3, Part = SettingPart.Operation };
+
         public static readonly SectionSetting Deadlines = new("deadlines", "Silence after which a piece of work is issued again. None of them closes a group.", RunSchema.Deadlines.All)
         { Part = SettingPart.Operation };
 
         public static readonly Section All = new("run", "The top of a run file.",
         [
             Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation, Sentinels,
-            RunDir, Journal, JournalSteps, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SaveTotalLimit, SaveBest, SamplesSteps, WorkerRestartsMax, Deadlines,
+            RunDir, Journal, JournalSteps, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SaveTotalLimit, SaveBest, SamplesSteps, WorkerRestartsMax, RewardFailuresMax, Deadlines,
         ]);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using GrpoActors.Core.Completions;
 using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Core.Runs;
@@ -9,11 +10,13 @@ namespace GrpoActors.Core.Runs;
 /// <param name="AccuracyAfter">The same at the end of the last grpo phase that is over.</param>
 /// <param name="FirstRewards">Mean reward of each of the first ten grpo steps that had one.</param>
 /// <param name="LastRewards">The same of the last ten.</param>
-public sealed record RunProgress(long Steps, double? AccuracyBefore, double? AccuracyAfter, ImmutableArray<double> FirstRewards, ImmutableArray<double> LastRewards)
+public sealed record RunProgress(long Steps, double? AccuracyBefore, double? AccuracyAfter, ImmutableArray<double> FirstRewards, ImmutableArray<double> LastRewards, ImmutableArray<RewardTally> Rewards)
 {
     private const int Ends = 10;
 
-    public static RunProgress Nothing { get; } = new(0, null, null, [], []);
+    public static RunProgress Nothing { get; } = new(0, null, null, [], [], []);
+
+    internal RunProgress After(GroupState group, ImmutableArray<ScoredCompletion> completions) => this with { Rewards = RewardTally.After(Rewards, group.Row, completions) };
 
     internal RunProgress After(Evaluation evaluation, bool phaseIsOver) =>
         this with { AccuracyBefore = AccuracyBefore ?? evaluation.Accuracy, AccuracyAfter = phaseIsOver ? evaluation.Accuracy : AccuracyAfter };

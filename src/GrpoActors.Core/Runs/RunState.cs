@@ -137,6 +137,7 @@ public sealed record RunState(
         return this with
         {
             Groups = Groups.SetItem(e.Group, group with { Fate = GroupFate.Scored, Completions = e.Completions }),
+            Progress = Progress.After(group, e.Completions),
             Counts = Counts with
             {
                 TokensSampled = Counts.TokensSampled + tokens,
@@ -188,7 +189,7 @@ public sealed record RunState(
             Counts = counts,
             Chain = e.Chain,
             Updates = e.Outputs.Empty ? Updates : Updates + 1,
-            EmptyInRow = e.Outputs.Empty ? EmptyInRow + 1 : 0,
+            EmptyInRow = e.Outputs.TeachesNothing ? EmptyInRow + 1 : 0,
             Examples = Examples + inputs.Examples,
             Watched = Watched.After(e.Outputs),
             Reference = Reference is not null && PhasePlan?.Group?.Objective.Reference.MixAfter(inputs.Step + 1 - PhaseStart) > 0 ? Version.Next : Reference,

@@ -32,6 +32,12 @@ public sealed record StepInputs(
 /// <param name="Metrics">By name, ordinal order.</param>
 public sealed record StepOutputs(bool Empty, Digest Batch, Digest Update, Digest Policy, ImmutableArray<Metric> Metrics, AdaptiveState Next)
 {
+    /// <summary>Metric, 1 where it stands: all advantages of the step are 0.</summary>
+    public const string NoAdvantage = "grpo.advantages.all_zero";
+
+    /// <summary>No trainable token, or no advantage: at most the KL and entropy terms moved the weights.</summary>
+    public bool TeachesNothing => Empty || this[NoAdvantage] is not null;
+
     public double? this[string name]
     {
         get

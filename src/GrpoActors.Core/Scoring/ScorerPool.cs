@@ -63,7 +63,7 @@ public static class ScorerPool
 
         if (failed.Count > 0 && run.Plan.OnRewardFailure == RewardFailure.Stop)
         {
-            string failure = $"Reward {reward.Name} failed on completion {new CompletionId(call.Group, failed[0].Index)}: {Describe(arrived.Outcomes.First(IsFailure))}";
+            string failure = $"Reward {reward.Name} failed on completion {new CompletionId(call.Group, failed[0].Index)}: {ScoreOutcome.Describe(arrived.Outcomes.First(IsFailure))}";
             return new(memory.With(call.Group, scoring), [], [new Effect.StopRun(failure)]);
         }
 
@@ -138,13 +138,6 @@ public static class ScorerPool
         outcome is ScoreOutcome.Scored { Reward: var reward } && !float.IsFinite(reward) ? new ScoreOutcome.Faulted($"It returned {reward}; a reward is a finite number.") : outcome;
 
     private static bool IsFailure(ScoreOutcome outcome) => outcome is ScoreOutcome.TimedOut or ScoreOutcome.Faulted;
-
-    private static string Describe(ScoreOutcome outcome) => outcome switch
-    {
-        ScoreOutcome.TimedOut late => $"no answer within {late.Budget.TotalSeconds:0.###} s.",
-        ScoreOutcome.Faulted fault => fault.Reason,
-        _ => outcome.ToString(),
-    };
 }
 
 /// <summary>What a crash may forget: completions that are sampled and not yet scored. They are sampled again, to the same bits.</summary>

@@ -84,6 +84,9 @@ internal sealed class StepRows
 
     public ReadOnlySpan<double> TokenAdvantages(int row) => _finished!.Advantages.AsSpan(Starts[row]..Starts[row + 1]);
 
+    /// <summary>All advantages are 0.</summary>
+    public bool HasNoAdvantage => _finished is null ? _rows.All(row => row.Advantage == 0) : Array.TrueForAll(_finished.Advantages, advantage => advantage == 0);
+
     public bool Teaches(int row) => !MasksTruncated || _rows[row].Completion.Finish != FinishReason.Length;
 
     public ReadOnlySpan<float> Behaviour(int row) => _rows[row].Completion.LogProbs.AsSpan();

@@ -51,6 +51,11 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
         Run run = new(objective, rows, phase.Optimizer, inputs.LearningRate, metrics, cancellation);
         ScoreBeforeTheStep(run);
         double rewardKl = FinishAdvantages(objective, rows, metrics);
+        if (rows.HasNoAdvantage)
+        {
+            metrics.Set(StepOutputs.NoAdvantage, 1);
+        }
+
         if (verl)
         {
             metrics.AddVerlBatch(rows, inputs, plan.MaxCompletionLength);

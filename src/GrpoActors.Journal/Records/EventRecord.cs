@@ -13,8 +13,8 @@ namespace GrpoActors.Journal.Records;
 public static class EventRecord
 {
     /// <summary>The newest layout. Raised whenever it changes; older versions stay readable, and an event is written in the oldest version that can say it.</summary>
-    /// <remarks>Version 2: coefficients go with the entropy of the step before, which an adaptive entropy bonus needs.</remarks>
-    public const byte Version = 2;
+    /// <remarks>Version 2: coefficients go with the entropy of the step before, which an adaptive entropy bonus needs. Version 3: a folded state goes with what each reward scored, abstained from and failed on.</remarks>
+    public const byte Version = 3;
 
     /// <summary>Second byte of a record. Numbers are never used again for something else.</summary>
     private enum Kind : byte
@@ -132,7 +132,7 @@ public static class EventRecord
             case RunEvent.Compacted e:
                 Begin(to, Kind.Compacted);
                 to.Int64(e.Before);
-                StateRecord.Write(to, e.Folded);
+                StateRecord.Write(to, e.Folded, version);
                 break;
             case RunEvent.TrainingStopped e:
                 Begin(to, Kind.TrainingStopped);
@@ -183,7 +183,7 @@ public static class EventRecord
             Kind.Rebased => new RunEvent.Rebased(from.Int64("step"), from.Digest("update"), from.Digest("policy")),
             Kind.RunEnded => new RunEvent.RunEnded(from.Int64("step"), End(ref from)),
             Kind.CheckpointsRetired => new RunEvent.CheckpointsRetired(from.Array("steps", sizeof(long), static (ref from) => from.Int64("step"))),
-            Kind.Compacted => new RunEvent.Compacted(from.Int64("before"), StateRecord.Read(ref from)),
+            Kind.Compacted => new RunEvent.Compacted(from.Int64("before"), StateRecord.Read(ref from, version)),
             Kind.TrainingStopped => Stopped(ref from),
             _ => throw new JournalFormatException($"A journal record has kind {(byte)kind}, and this program knows the kinds 1 to {(byte)Kind.TrainingStopped} without 11."),
         };
@@ -197,7 +197,8 @@ public static class EventRecord
     {
         RunEvent.StepCommitted { Inputs.Adaptive.LastEntropy: null, Outputs.Next.LastEntropy: null } => 1,
         RunEvent.StepCommitted => 2,
-        RunEvent.RolledBack { Adaptive.LastEntropy: not null } or RunEvent.Compacted => 2,
+        RunEvent.RolledBack { Adaptive.LastEntropy: not null } or RunEvent.Compacted { Folded.Progress.Rewards.IsEmpty: true } => 2,
+        RunEvent.Compacted => 3,
         _ => 1,
     };
 

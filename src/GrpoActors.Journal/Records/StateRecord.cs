@@ -15,7 +15,10 @@ internal static class StateRecord
     // Checkpoint with an empty folder name: step, text count, three digests, flag.
     private const int CheckpointBytesMin = 8 + 4 + (3 * DigestBytes) + 1;
 
-    public static void Write(RecordWriter to, RunState run)
+    // Tally without a failure: three counts, flag.
+    private const int TallyBytesMin = (3 * 8) + 1;
+
+    public static void Write(RecordWriter to, RunState run, byte version)
     {
         to.Int64(run.Position);
         to.Int64(run.Version.Steps);
@@ -30,7 +33,7 @@ internal static class StateRecord
         to.Int32(run.EmptyInRow);
         to.Int32(run.Rollbacks);
         Optional(to, run.Reference?.Steps);
-        EventRecord.Write(to, run.Adaptive, EventRecord.Version);
+        EventRecord.Write(to, run.Adaptive, version);
         to.Array([.. run.Groups.Values], Write);
         to.Array([.. run.Policies], static (to, policy) =>
         {
@@ -57,7 +60,7 @@ internal static class StateRecord
             Optional(to, point.Reference?.Steps);
         }
 
-        Write(to, run.Progress);
+        Write(to, run.Progress, version);
         to.Flag(run.Stopped is not null);
         if (run.Stopped is { } stopped)
         {
@@ -65,7 +68,7 @@ internal static class StateRecord
         }
     }
 
-    public static RunState Read(ref RecordReader from) => RunState.Begin(null!) with // whoever folds it puts a plan there
+    public static RunState Read(ref RecordReader from, byte version) => RunState.Begin(null!) with // whoever folds it puts a plan there
     {
         Started = true,
         Position = from.Int64("position"),
@@ -83,7 +86,7 @@ internal static class StateRecord
         EmptyInRow = from.Int32("empty steps"),
         Rollbacks = from.Int32("rollbacks"),
         Reference = from.Flag("has reference") ? EventRecord.Policy(ref from) : null,
-        Adaptive = EventRecord.Adaptive(ref from, EventRecord.Version),
+        Adaptive = EventRecord.Adaptive(ref from, version),
         Groups = Sorted(from.Array("groups", GroupBytesMin, Group), static group => group.Id),
         Policies = Sorted(from.Array("policies", 8 + DigestBytes, static (ref from) => KeyValuePair.Create(from.Int64("version"), from.Digest("policy"))), static policy => policy.Key)
             .ToImmutableSortedDictionary(static policy => policy.Key, static policy => policy.Value.Value),
@@ -93,7 +96,7 @@ internal static class StateRecord
         Watched = new SentinelHistory(Real(ref from, "smoothed reward"), Real(ref from, "best reward"), Real(ref from, "first length")),
         ReturnedTo = [.. Sorted(from.Array("returned to", sizeof(long), static (ref from) => from.Int64("step")), static step => step).Keys],
         RollbackPoint = from.Flag("has rollback point") ? new RollbackPoint(from.Int64("rollback point"), from.Digest("policy"), from.Flag("has reference") ? EventRecord.Policy(ref from) : null) : null,
-        Progress = Progress(ref from),
+        Progress = Progress(ref from, version),
         Stopped = from.Flag("is stopped") ? EventRecord.Stopped(ref from) : null,
     };
 
@@ -143,19 +146,38 @@ internal static class StateRecord
     private static CheckpointRecord Checkpoint(ref RecordReader from) => new(
         from.Int64("step"), from.Text("folder"), from.Digest("manifest"), from.Digest("weights"), from.Digest("optimizer"), Real(ref from, "accuracy"));
 
-    private static void Write(RecordWriter to, RunProgress progress)
+    private static void Write(RecordWriter to, RunProgress progress, byte version)
     {
         to.Int64(progress.Steps);
         Optional(to, progress.AccuracyBefore);
         Optional(to, progress.AccuracyAfter);
         to.Array(progress.FirstRewards, static (to, reward) => to.Double(reward));
         to.Array(progress.LastRewards, static (to, reward) => to.Double(reward));
+        if (version > 2)
+        {
+            to.Array(progress.Rewards, static (to, tally) =>
+            {
+                to.Int64(tally.Scored);
+                to.Int64(tally.Abstained);
+                to.Int64(tally.Failed);
+                to.Flag(tally.First is not null);
+                if (tally.First is { } first)
+                {
+                    to.Int64(first.Row);
+                    to.Text(first.Reason);
+                }
+            });
+        }
     }
 
-    private static RunProgress Progress(ref RecordReader from) => new(
+    private static RunProgress Progress(ref RecordReader from, byte version) => new(
         from.Int64("grpo steps"), Real(ref from, "accuracy before"), Real(ref from, "accuracy after"),
         from.Array("first rewards", sizeof(double), static (ref from) => from.Double("reward")),
-        from.Array("last rewards", sizeof(double), static (ref from) => from.Double("reward")));
+        from.Array("last rewards", sizeof(double), static (ref from) => from.Double("reward")),
+        version > 2 ? from.Array("reward tallies", TallyBytesMin, Tally) : []);
+
+    private static RewardTally Tally(ref RecordReader from) => new(
+        from.Int64("scored"), from.Int64("abstained"), from.Int64("failed"), from.Flag("has failed") ? new RewardFault(from.Int64("row"), from.Text("reason")) : null);
 
     private static void Optional(RecordWriter to, double? value)
     {

@@ -2,12 +2,14 @@ using System.Collections.Immutable;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
+using GrpoActors.Runtime.Reports;
 
 namespace GrpoActors.Runtime.Projections;
 
 /// <summary>A step's numbers under TRL's names where TRL has one: what the trainer reported, which the journal holds, and what a trainer cannot know.</summary>
 /// <remarks>
-/// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>.
+/// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>,
+/// <c>rewards/NAME/failed</c> and <c>abstained</c>: outcomes over all completions that the step settled, those of dropped groups included.
 /// <c>epoch</c> counts the prompts that were opened, in passes over the phase's data. verl's throughput is one of a device: this process is one.
 /// </remarks>
 public static class StepMetrics
@@ -35,6 +37,12 @@ public static class StepMetrics
         {
             metrics["num_completion_tokens"] = step.TokensSampled;
             metrics["epoch"] = step.Inputs.PrimaryCursor / (double)step.Phase.Data.Rows;
+            foreach ((string name, RewardTally tally) in step.Rewards)
+            {
+                metrics[$"rewards/{name}/failed"] = tally.Failed;
+                metrics[$"rewards/{name}/abstained"] = tally.Abstained;
+            }
+
             if (step.Phase.Groups.Objective.Dialect == Dialect.Verl)
             {
                 AddVerl(metrics, step);

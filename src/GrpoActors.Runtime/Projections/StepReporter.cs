@@ -20,6 +20,6 @@ internal sealed class StepReporter(RunIdentity plan, TimeProvider time)
         long tokens = step.Inputs.Kind == PhaseKind.Sft ? (long)(step.Outputs["num_target_tokens"] ?? 0) : step.TokensOfStep;
         ImmutableArray<SampleReport> samples = [.. written.Samples.Select(sample => sample.Report)];
         return new StepReport(
-            step.Phase.Name, step.Phase.Kind, step.PhaseStep, step.Phase.Steps, step.RunStep, runSteps, written.Metrics, tokens, elapsed, step.Evaluation, samples);
+            step.Phase.Name, step.Phase.Kind, step.PhaseStep, step.Phase.Steps, step.RunStep, runSteps, written.Metrics, tokens, elapsed, step.Evaluation, samples, step.Rewards);
     }
 }

@@ -20,6 +20,7 @@ public static class ResultText
         ["tokensSampled"] = result.TokensSampled,
         ["tokensTrained"] = result.TokensTrained,
         ["outcomesByTiming"] = result.OutcomesByTiming,
+        ["rewards"] = new JsonObject(result.Rewards.Select(reward => KeyValuePair.Create<string, JsonNode?>(reward.Name, Json(reward.Tally)))),
         ["exact"] = result.Exact,
         ["vectorBits"] = result.VectorBits,
         ["fma"] = result.Fma,
@@ -27,6 +28,17 @@ public static class ResultText
         ["optimizerSha256"] = result.OptimizerSha256.ToString(),
         ["ledgerSha256"] = result.LedgerSha256.ToString(),
     }.ToJsonString();
+
+    private static JsonObject Json(RewardTally tally)
+    {
+        var json = new JsonObject { ["scored"] = tally.Scored, ["abstained"] = tally.Abstained, ["failed"] = tally.Failed };
+        if (tally.First is { } first)
+        {
+            json["firstFailure"] = new JsonObject { ["row"] = first.Row + 1, ["reason"] = first.Reason };
+        }
+
+        return json;
+    }
 
     public static IEnumerable<string> Lines(RunResult result)
     {
@@ -39,6 +51,18 @@ public static class ResultText
         if (result.RewardFirst is { } first && result.RewardLast is { } last)
         {
             yield return Line("reward", $"{first.ToString("0.000", CultureInfo.InvariantCulture)} in the first ten steps, {last.ToString("0.000", CultureInfo.InvariantCulture)} in the last ten");
+        }
+
+        foreach ((string name, RewardTally tally) in result.Rewards)
+        {
+            if (tally.First is { } cause)
+            {
+                yield return Line("failed", $"{name}: {Count(tally.Failed)} of {Count(tally.Outcomes)}, first {cause}");
+            }
+            else if (tally is { Scored: 0, Abstained: > 0 })
+            {
+                yield return Line("abstained", $"{name}: always ({Count(tally.Abstained)} completions): no row has what it needs");
+            }
         }
 
         yield return Line("steps", $"{Count(result.Steps)} of grpo; this process took {result.Seconds.ToString("0.0", CultureInfo.InvariantCulture)} s");
@@ -58,7 +82,7 @@ public static class ResultText
     public static string Words(RunEnd end, string? reason) => end switch
     {
         RunEnd.Completed => "complete",
-        RunEnd.TooManyEmptySteps => "ended: too many steps in a row without a trainable token",
+        RunEnd.TooManyEmptySteps => "ended: too many steps in a row that taught nothing (empty_steps_max): no trainable token, or all advantages 0",
         RunEnd.RefillExhausted => "ended: so many groups were dropped that a step could not be filled within refill and max_num_gen_batches",
         RunEnd.SentinelTripped => $"ended by a sentinel: {reason ?? "what it saw was not recorded"}",
         _ => $"ended: too many rollbacks, the last one because {reason ?? "of what was not recorded"}",

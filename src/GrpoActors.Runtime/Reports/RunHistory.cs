@@ -22,6 +22,7 @@ internal sealed class RunHistory
             past.FirstRewards.IsEmpty ? null : past.FirstRewards.Average(), past.LastRewards.IsEmpty ? null : past.LastRewards.Average(),
             state.Counts.TokensSampled, state.Counts.TokensTrained, state.Counts.OutcomesByTiming,
             engine.Exact && state.Plan.Order.Kind == OrderKind.Canonical && state.Counts.OutcomesByTiming == 0, engine.VectorBits, engine.Fma,
-            last?.WeightsSha256 ?? state.Plan.StartingWeights, last?.OptimizerSha256 ?? default, state.Chain, state.Stopped?.Reason);
+            last?.WeightsSha256 ?? state.Plan.StartingWeights, last?.OptimizerSha256 ?? default, state.Chain,
+            [.. past.Rewards.Select((tally, k) => new RewardReport(state.Plan.Rewards[k].Name, tally))], state.Stopped?.Reason);
     }
 }

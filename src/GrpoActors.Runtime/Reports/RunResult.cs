@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Runs;
 using GrpoActors.Runtime.Workers;
@@ -17,8 +18,9 @@ namespace GrpoActors.Runtime.Reports;
 /// <param name="Exact">The same run file gives the same bits on every machine: the engine is exact, the order canonical, and no outcome came from timing.</param>
 /// <param name="VectorBits">Width of the vector instructions in use; results do not depend on it.</param>
 /// <param name="Fma">Whether the processor fuses multiply-add; results do not depend on it.</param>
+/// <param name="Rewards">How often each reward scored, abstained and failed since the run began, with its first failure.</param>
 /// <param name="Reason">What a sentinel saw when it ended the run, as one clause; null where none did.</param>
 public sealed record RunResult(
     string Run, RunEnd? End, long Steps, double Seconds, double? AccuracyBefore, double? AccuracyAfter, double? RewardFirst, double? RewardLast,
     long TokensSampled, long TokensTrained, long OutcomesByTiming, bool Exact, int VectorBits, bool Fma,
-    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256, string? Reason = null);
+    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256, ImmutableArray<RewardReport> Rewards, string? Reason = null);

@@ -7,7 +7,7 @@ namespace GrpoActors.Runtime.Reports;
 /// <summary>A step in one line; columns keep their places through a phase.</summary>
 public static class StepLine
 {
-    /// <summary>sft: loss, gradient norm, learning rate. grpo: reward ± spread, share of groups without spread, KL, entropy, mean length, lag. Both: tokens/s, time to the phase's end.</summary>
+    /// <summary>sft: loss, gradient norm, learning rate. grpo: reward ± spread, share of groups without spread, KL, entropy, mean length, lag, rewards that failed or abstained throughout. Both: tokens/s, time to the phase's end.</summary>
     public static string Of(StepReport report, RecentPace pace)
     {
         string steps = report.Steps.ToString(CultureInfo.InvariantCulture);
@@ -32,6 +32,8 @@ public static class StepLine
         $"entropy {Number(report.Entropy, "0.000")}",
         $"length {Number(report.MeanLength, "0.0")}",
         $"lag {Number(report.Lag, "0")}",
+        .. report.Rewards.Where(reward => reward.Tally.Failed > 0).Select(reward => $"{reward.Name} failed {reward.Tally.Failed}/{reward.Tally.Outcomes}"),
+        .. report.Rewards.Where(reward => reward.Tally is { Scored: 0, Failed: 0, Abstained: > 0 }).Select(reward => $"{reward.Name} abstained"),
     ];
 
     public static string Evaluation(StepReport report) => $"held-out accuracy before {report.Phase} step {report.Step}: {Evaluation(report.Evaluation!)}";

@@ -14,10 +14,11 @@ namespace GrpoActors.Runtime.Reports;
 /// <param name="Tokens">Tokens that this step sampled (grpo) or trained (sft).</param>
 /// <param name="Elapsed">Since the step before was committed.</param>
 /// <param name="Evaluation">Held-out accuracy of the version that this step started from, where one was due.</param>
+/// <param name="Rewards">How often each reward scored, abstained and failed, with its first failure; empty in an sft step.</param>
 /// <param name="Samples">A few completions of this step, every <c>samples_steps</c> steps; else empty.</param>
 public sealed record StepReport(
     string Phase, PhaseKind Kind, int Step, int Steps, long RunStep, long RunSteps, ImmutableArray<Metric> Metrics, long Tokens, TimeSpan Elapsed,
-    Evaluation? Evaluation, ImmutableArray<SampleReport> Samples)
+    Evaluation? Evaluation, ImmutableArray<SampleReport> Samples, ImmutableArray<RewardReport> Rewards)
 {
     public double? Loss => this["loss"];
 

@@ -1,6 +1,8 @@
+using System.Text.Json.Nodes;
 using GrpoActors.Core.Completions;
 using GrpoActors.Core.Runs;
 using GrpoActors.Hub.Tests;
+using GrpoActors.Runtime.Reports;
 using GrpoActors.Runtime.Workers;
 using Xunit;
 
@@ -21,7 +23,7 @@ public sealed class FailingRewardTests : IDisposable
             await Task.Delay(Timeout.Infinite, stop);
             return 1;
         };
-        tiny.Overrides.Add(("phases.grpo.keep_unscorable", "true"));
+        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("reward_failures_max", "0")]);
         Outcome outcome = await tiny.Train();
         Assert.Equal(5 * 3 * 4, outcome.Result.OutcomesByTiming);
         Assert.All(Outcomes(0), x => Assert.IsType<ScoreOutcome.TimedOut>(x));
@@ -32,7 +34,7 @@ public sealed class FailingRewardTests : IDisposable
     {
         int call = 0;
         tiny.Even = (x, _) => Interlocked.Increment(ref call) % 2 == 0 ? throw new InvalidOperationException("no such column") : ValueTask.FromResult<float?>(float.NaN);
-        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("rewards.even.retries", "0")]);
+        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("rewards.even.retries", "0"), ("reward_failures_max", "0")]);
         Outcome outcome = await tiny.Train();
         Assert.Equal(0, outcome.Result.OutcomesByTiming);
         string[] reasons = [.. Outcomes(0).Cast<ScoreOutcome.Faulted>().Select(fault => fault.Reason)];
@@ -95,6 +97,73 @@ public sealed class FailingRewardTests : IDisposable
         Assert.InRange(outcome.Result.OutcomesByTiming, 1, all.Length - 1);
         Assert.Equal(outcome.Result.OutcomesByTiming, all.Count(x => x == new ScoreOutcome.TimedOut(TimeSpan.FromSeconds(60))));
         Assert.All(all, x => Assert.True(x is ScoreOutcome.Scored or ScoreOutcome.TimedOut));
+    }
+
+    [Fact]
+    public async Task A_reward_that_never_scores_is_told_at_once_and_stops_the_run_which_goes_on_once_it_is_mended()
+    {
+        var usual = tiny.Even;
+        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("reward_failures_max", "2"), ("rewards.even.retries", "0")]);
+        tiny.Even = (_, _) => throw new IOException("no such table");
+        var lines = new List<string>();
+        var pace = new RecentPace();
+        var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train(step =>
+        {
+            lines.Add(StepLine.Of(step, pace));
+            if (step.Phase == "grpo")
+            {
+                Assert.Equal(12, step["rewards/even/failed"]);
+                Assert.Equal(0, step["rewards/even/abstained"]);
+                Assert.Equal(1, step[StepOutputs.NoAdvantage]);
+            }
+        }));
+        Assert.Matches(
+            @"^Reward ""even"" has not scored one completion in 2 steps in a row \(reward_failures_max\): it failed on 12 of the last step's 12 completions, on data row \d+: even threw IOException: no such table\. Mend it",
+            failure.Message);
+        Assert.Single(tiny.Log.Lines, line => line.StartsWith("Warning: Reward \"even\" failed on data row ", StringComparison.Ordinal));
+        Assert.Contains("even failed 12/12", lines[^1]);
+
+        tiny.Even = usual;
+        Outcome mended = await tiny.Train();
+        Assert.Equal(7, mended.Steps[^1].RunStep);
+        RewardTally tally = Assert.Single(mended.Result.Rewards, reward => reward.Name == "even").Tally;
+        Assert.Equal((3 * 12, 0, 2 * 12), (tally.Scored, tally.Abstained, tally.Failed));
+        Assert.Contains(ResultText.Lines(mended.Result), line => line.StartsWith("failed     even: 24 of 60, first on data row ", StringComparison.Ordinal));
+        JsonNode json = JsonNode.Parse(ResultText.Json(mended.Result))!["rewards"]!["even"]!;
+        Assert.Equal(24, json["failed"]!.GetValue<long>());
+        Assert.Equal("even threw IOException: no such table", json["firstFailure"]!["reason"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task Rewards_that_all_abstain_stop_the_run()
+    {
+        tiny.Overrides.AddRange([("phases.grpo.keep_unscorable", "true"), ("reward_failures_max", "2")]);
+        tiny.Even = (_, _) => ValueTask.FromResult<float?>(null);
+        tiny.OnlyEven();
+        var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
+        Assert.Contains("it abstained on all 12 completions of the last step: no row has what it needs", failure.Message);
+        Assert.Single(tiny.Log.Lines, line => line.Contains("abstained on all 12 completions of step", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_reward_that_applies_to_no_row_so_far_stops_nothing_while_another_scores()
+    {
+        tiny.Overrides.Add(("reward_failures_max", "1"));
+        tiny.Even = (_, _) => ValueTask.FromResult<float?>(null);
+        Outcome outcome = await tiny.Train();
+        Assert.Equal(7, outcome.Steps[^1].RunStep);
+        Assert.Contains(ResultText.Lines(outcome.Result), line => line.StartsWith("abstained  even: always", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Steps_whose_advantages_are_all_0_count_as_empty()
+    {
+        tiny.Overrides.AddRange([("empty_steps_max", "1"), ("phases.grpo.drop_zero_spread", "false")]);
+        tiny.Even = (_, _) => ValueTask.FromResult<float?>(1);
+        tiny.OnlyEven();
+        Outcome outcome = await tiny.Train();
+        Assert.Equal(RunEnd.TooManyEmptySteps, outcome.Result.End);
+        Assert.Equal(2, outcome.Steps.Count(step => step.Phase == "grpo"));
     }
 
     private IEnumerable<ScoreOutcome> Outcomes(int reward) =>

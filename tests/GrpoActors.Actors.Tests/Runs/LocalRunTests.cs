@@ -150,7 +150,7 @@ public sealed class LocalRunTests : IDisposable
         tiny.Engine = real => new FaultyEngine(real) { BeforeSample = _ => throw new InvalidOperationException("sampled again"), BeforeUpdate = _ => throw new InvalidOperationException("trained again") };
         Outcome second = await tiny.Train();
         Assert.Empty(second.Steps);
-        Assert.Equal(first.Result with { Seconds = 0 }, second.Result with { Seconds = 0 });
+        Assert.Equal(ResultText.Json(first.Result with { Seconds = 0 }), ResultText.Json(second.Result with { Seconds = 0 }));
     }
 
     [Fact]

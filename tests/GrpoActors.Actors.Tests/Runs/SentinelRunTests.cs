@@ -1,5 +1,6 @@
 using System.Globalization;
 using GrpoActors.Core.Runs;
+using GrpoActors.Runtime.Reports;
 using Xunit;
 
 namespace GrpoActors.Actors.Tests.Runs;
@@ -56,7 +57,7 @@ public sealed class SentinelRunTests : IDisposable
         plain.Overrides.Add(("save_steps", "1"));
         await plain.Train();
         Assert.Equal(plain.Events().OfType<RunEvent.CheckpointWritten>().First(e => e.Step == ended.Step).WeightsSha256, outcome.Result.WeightsSha256);
-        Assert.Equal(outcome.Result with { Seconds = 0 }, (await undisturbed.Train()).Result with { Seconds = 0 });
+        Assert.Equal(ResultText.Json(outcome.Result with { Seconds = 0 }), ResultText.Json((await undisturbed.Train()).Result with { Seconds = 0 }));
     }
 
     [Fact]

@@ -117,6 +117,12 @@ internal sealed class TinyRun : IDisposable
               "rewards"
             """, StringComparison.Ordinal));
 
+    /// <summary>Leaves the other reward and the evaluation that uses it away.</summary>
+    public void OnlyEven() => File.WriteAllText(
+        temporary.File("tiny.json"),
+        string.Join('\n', RunFile.ReplaceLineEndings("\n").Split('\n').Where(line => !line.Contains("\"answer\"", StringComparison.Ordinal)))
+            .Replace("\"retries\": 1 },", "\"retries\": 1 }", StringComparison.Ordinal));
+
     public RunSetup Setup()
     {
         RunSetup setup = RunComposition.Build(Plan(), Rewards);

@@ -41,7 +41,7 @@ public sealed class EventRecordTests
     [Fact]
     public void Bytes_of_every_version_replay_and_are_still_written()
     {
-        Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt" }
+        Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt", "version3.txt" }
             .SelectMany(file => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Records", file)))
             .Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')).ToDictionary(part => part[0], part => part[1]);
         Assert.Equal(Samples.Select(sample => sample.Name).Order(), golden.Keys.Order());
@@ -183,6 +183,18 @@ public sealed class EventRecordTests
             new(new Completion(1, [7], [-12.125f], FinishReason.StopString, 0.875f), [new ScoreOutcome.TimedOut(TimeSpan.FromMilliseconds(1500)), new ScoreOutcome.Faulted("divided by zero – ¼")]),
             new(new Completion(2, [], [], FinishReason.Length), []),
         ];
+        var folded = new RunState(
+            null!, 7000, true, new(701), a, b, 1, 700, 702, 96, 128, 3, 55, 320, 1, 2, new PolicyVersion(700), adaptive,
+            new[]
+            {
+                new GroupState(primary, 12, new(701), 702, 0, GroupFate.Kept, completions, DropReason.None, 6999),
+                new GroupState(refill, 3, new(701), 701, 1, GroupFate.Open, [], DropReason.None, 0),
+            }.ToImmutableSortedDictionary(group => group.Id, group => group),
+            new Dictionary<long, Digest> { [700] = c, [701] = a }.ToImmutableSortedDictionary(),
+            new Evaluation(400, 223, 0.5575, b),
+            [new(650, "step-000650", a, b, c), new(700, "step-000700", b, c, a, 0.5575)],
+            new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), null, new(0.25, 0.75, 12.5), [600, 650], new(700, a, new PolicyVersion(690)),
+            new(1, 0.25, null, [0.5, 0.75], [0.875], []), new(701, RunEnd.TooManyRollbacks, "kl above 10"));
         return
         [
             ("run-started", new RunEvent.RunStarted(a, b, "exact-1")),
@@ -210,18 +222,11 @@ public sealed class EventRecordTests
             ("rebased", new RunEvent.Rebased(12, a, b)),
             ("checkpoints-retired", new RunEvent.CheckpointsRetired([100, 150])),
             ("compacted-bare", new RunEvent.Compacted(0, RunState.Begin(null!) with { Started = true })),
-            ("compacted", new RunEvent.Compacted(5000, new RunState(
-                null!, 7000, true, new(701), a, b, 1, 700, 702, 96, 128, 3, 55, 320, 1, 2, new PolicyVersion(700), adaptive,
-                new[]
-                {
-                    new GroupState(primary, 12, new(701), 702, 0, GroupFate.Kept, completions, DropReason.None, 6999),
-                    new GroupState(refill, 3, new(701), 701, 1, GroupFate.Open, [], DropReason.None, 0),
-                }.ToImmutableSortedDictionary(group => group.Id, group => group),
-                new Dictionary<long, Digest> { [700] = c, [701] = a }.ToImmutableSortedDictionary(),
-                new Evaluation(400, 223, 0.5575, b),
-                [new(650, "step-000650", a, b, c), new(700, "step-000700", b, c, a, 0.5575)],
-                new(1, 2, 3, 4, 5, 6, 7, long.MaxValue), null, new(0.25, 0.75, 12.5), [600, 650], new(700, a, new PolicyVersion(690)),
-                new(1, 0.25, null, [0.5, 0.75], [0.875]), new(701, RunEnd.TooManyRollbacks, "kl above 10")))),
+            ("compacted", new RunEvent.Compacted(5000, folded)),
+            ("compacted-rewards", new RunEvent.Compacted(5000, folded with
+            {
+                Progress = folded.Progress with { Rewards = [new(7, 5, 0), new(0, 0, 12, new RewardFault(4, "its process ended with exit code 1"))] },
+            })),
             ("training-stopped", new RunEvent.TrainingStopped(750, RunEnd.SentinelTripped, "the gradient norm is NaN")),
             ("run-ended", new RunEvent.RunEnded(1000, RunEnd.TooManyRollbacks)),
         ];
