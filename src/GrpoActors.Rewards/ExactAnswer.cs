@@ -29,6 +29,8 @@ public sealed class ExactAnswer : IReward
     /// <summary>Comparison as text, and so the identity of runs that use it, has never changed.</summary>
     public int Revision => _numeric ? 2 : 1;
 
+    public bool NeedsAnswer => true;
+
     public static IReward? From(RewardSettings settings)
     {
         string? tag = settings.Text("tag");

@@ -12,6 +12,12 @@ public interface IReward
     /// <summary>Raised whenever the same input may give another score: part of the run's identity.</summary>
     int Revision { get; }
 
+    /// <summary>It abstains where a row has no answer.</summary>
+    bool NeedsAnswer => false;
+
+    /// <summary>Why its calls will fail on this machine, as a clause behind the settings' name; null: nothing is known. A cluster may call it elsewhere.</summary>
+    string? Objection => null;
+
     /// <returns>A finite score; null abstains: the reward does not apply to this prompt (TRL: None). Whatever is thrown is recorded as a fault.</returns>
     ValueTask<float?> ScoreAsync(RewardInput input, CancellationToken cancellation);
 }

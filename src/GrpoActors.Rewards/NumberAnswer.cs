@@ -33,6 +33,8 @@ public sealed class NumberAnswer : IReward
 
     public int Revision => 2;
 
+    public bool NeedsAnswer => true;
+
     public static IReward? From(RewardSettings settings)
     {
         string place = settings.Text("place") ?? Places[0], strictness = settings.Text("strictness") ?? Strictnesses[0];

@@ -25,7 +25,7 @@ internal sealed class RewardWarnings(RunIdentity plan)
             if (!failed.Contains(reward) && e.Completions.Select(completion => completion.Outcomes[reward]).FirstOrDefault(outcome => outcome is ScoreOutcome.TimedOut or ScoreOutcome.Faulted) is { } outcome)
             {
                 failed.Add(reward);
-                yield return $"Reward \"{plan.Rewards[reward].Name}\" failed {new RewardFault(row, ScoreOutcome.Describe(outcome))} Such completions have no reward; further failures are counted, not told.";
+                yield return $"Reward \"{plan.Rewards[reward].Name}\" failed {new RewardFault(row, ScoreOutcome.Describe(outcome).TrimEnd('.'))}. Such completions have no reward; further failures are counted, not told.";
             }
         }
     }

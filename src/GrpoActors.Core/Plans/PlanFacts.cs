@@ -70,7 +70,10 @@ public sealed record DataOptions(string Path, DataUse Use, DataColumns Columns, 
 
 /// <param name="Rows">After filtering.</param>
 /// <param name="Sha256">Of the file's bytes.</param>
-public sealed record DataFacts(long Rows, Digest Sha256);
+/// <param name="Answers">Rows that have the answer column; null: not counted.</param>
+public sealed record DataFacts(long Rows, Digest Sha256, long? Answers = null);
 
 /// <param name="Revision">Raised when the function's results change.</param>
-public sealed record RewardFacts(int Revision);
+/// <param name="NeedsAnswer">It abstains where a row has no answer.</param>
+/// <param name="Objection">Why its calls will fail on this machine, as a clause; null: nothing is known.</param>
+public sealed record RewardFacts(int Revision, bool NeedsAnswer = false, string? Objection = null);

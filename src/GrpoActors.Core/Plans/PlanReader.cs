@@ -9,6 +9,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
 {
     private readonly Findings _findings = new();
     private readonly List<string> _warnings = [];
+    private readonly List<(SectionReader Section, Setting<string> Setting, string Path, string Column)> _unanswered = [];
+    private readonly HashSet<string> _comparing = [];
     private ModelOptions? _model;
 
     public PlanResult Read()
@@ -319,8 +321,16 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             run.Wrong(Keys.Run.Rewards, "have no weight: all are 0.", "Give at least one a weight.");
         }
 
+        if (rewards.FirstOrDefault(reward => _comparing.Contains(reward.Name)) is { } compares)
+        {
+            _unanswered.ForEach(rows => NoAnswers(rows, compares.Name));
+        }
+
         return rewards;
     }
+
+    private static void NoAnswers((SectionReader Section, Setting<string> Setting, string Path, string Column) rows, string reward) => rows.Section.Wrong(
+        rows.Setting, $"is \"{rows.Path}\", in which no row has a column \"{rows.Column}\", and reward \"{reward}\" compares with it.", "Set answer_column to the column that holds the answer.");
 
     private RewardPlan Reward(SectionReader reward)
     {
@@ -329,6 +339,16 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         double weight = reward.Get(Keys.Reward.Weight);
         string settings = reward.Get(Keys.Reward.Settings);
         RewardFacts? known = reward.Sound(Keys.Reward.Kind, Keys.Reward.Settings) ? LearnReward(reward, kind, settings) : null;
+        if (known is { NeedsAnswer: true })
+        {
+            _comparing.Add(name);
+        }
+
+        if (known?.Objection is { } objection)
+        {
+            _warnings.Add($"{reward.KeyOf(Keys.Reward.Settings)} {objection}; on this machine every call fails.");
+        }
+
         return new RewardPlan(name, kind, known?.Revision ?? 0, weight, settings, reward.Get(Keys.Reward.Timeout), reward.Get(Keys.Reward.Retries));
     }
 
@@ -356,6 +376,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         double threshold = evaluation.Get(Keys.Evaluation.Threshold);
         GroupPlan? last = phases.LastOrDefault(phase => phase.Group is not null)?.Group;
         int completionMax = evaluation.Get(Keys.Evaluation.MaxCompletionLength, last?.MaxCompletionLength ?? 1, "as in the last grpo phase");
+        _unanswered.Clear();
         if (last is null)
         {
             _findings.Errors.Add(new(evaluation.Path, "is set, but no phase is of kind grpo: it takes place at their starts and ends.", "Remove it.", evaluation.Source));
@@ -368,6 +389,11 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         }
 
         DataPlan data = Data(evaluation, Keys.Evaluation.Data, DataUse.Prompts, columns, room, OverlongPrompts.Refuse);
+        if (_comparing.Contains(reward))
+        {
+            _unanswered.ForEach(rows => NoAnswers(rows, reward));
+        }
+
         return new EvaluationPlan(data, every, reward, threshold, completionMax);
     }
 
@@ -387,6 +413,11 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         if (data?.Rows == 0)
         {
             section.Wrong(setting, $"is {path}, which has no rows{(overlong == OverlongPrompts.Filter ? " of at most max_prompt_length tokens" : "")}.", "Expected one JSON object a line.");
+        }
+
+        if (data is { Rows: > 0, Answers: 0 })
+        {
+            _unanswered.Add((section, setting, path, columns.Answer));
         }
 
         return new DataPlan(path, data?.Rows ?? 0, data?.Sha256 ?? default, promptMax, overlong, columns);

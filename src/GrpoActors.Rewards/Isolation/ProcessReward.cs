@@ -42,6 +42,9 @@ public sealed class ProcessReward : IReward, IDisposable
 
     public int Revision { get; }
 
+    public string? Objection => IsThere(_command) ? null
+        : $"name the command \"{_command}\", and there is no such program {(_command.Contains('/', StringComparison.Ordinal) ? "here" : "on PATH")}";
+
     public static IReward? From(RewardSettings settings)
     {
         string command = settings.Text("command") ?? "";
@@ -60,6 +63,10 @@ public sealed class ProcessReward : IReward, IDisposable
             (int)Math.Min(settings.Size("output_bytes", 64, 1 << 16), 1 << 24), settings.Size("file_bytes", 0, 1 << 24));
         return new ProcessReward(command, settings.Texts("args"), settings.NamedTexts("env"), limits, settings.Count("revision", 0) ?? 1, Sandbox.OfThisMachine);
     }
+
+    private static bool IsThere(string command) => command.Contains('/', StringComparison.Ordinal)
+        ? File.Exists(command)
+        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Any(folder => File.Exists(Path.Combine(folder, command)));
 
     public async ValueTask<float?> ScoreAsync(RewardInput input, CancellationToken cancellation)
     {

@@ -16,12 +16,21 @@ internal static class DataFile
     {
         try
         {
-            long rows = data.Overlong == OverlongPrompts.Filter && encoder is not null
-                ? Rows(data.Path, data.Use, data.Columns).LongCount(row => encoder.Encode(row, data.Columns, data.Use).PromptTokens.Length <= data.MaxPromptLength)
-                : Rows(data.Path, data.Use, data.Columns).LongCount();
+            long rows = 0, answers = 0;
+            foreach (JsonlRow row in Rows(data.Path, data.Use, data.Columns))
+            {
+                if (data.Overlong == OverlongPrompts.Filter && encoder is not null && encoder.Encode(row, data.Columns, data.Use).PromptTokens.Length > data.MaxPromptLength)
+                {
+                    continue;
+                }
+
+                rows++;
+                answers += row.Answer is null ? 0 : 1;
+            }
+
             return rows == 0
                 ? new ConfigError("", $"is \"{data.Path}\", which has no rows{(data.Overlong == OverlongPrompts.Filter ? $" of at most {data.MaxPromptLength} tokens" : "")}.", "Name a jsonl file with one object a line.")
-                : new DataFacts(rows, Hash(data.Path));
+                : new DataFacts(rows, Hash(data.Path), data.Use == DataUse.Prompts ? answers : null);
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
         {

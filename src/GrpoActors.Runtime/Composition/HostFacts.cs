@@ -52,7 +52,7 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
     {
         RewardMade made = rewards.Make(kind, settings);
         return made.Reward is { } reward
-            ? new RewardFacts(reward.Revision)
+            ? new RewardFacts(reward.Revision, reward.NeedsAnswer, reward.Objection)
             : new Finding<RewardFacts>(null, made.Errors);
     }
 }

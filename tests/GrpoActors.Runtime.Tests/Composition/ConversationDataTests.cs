@@ -163,7 +163,7 @@ public sealed class ConversationDataTests : IDisposable
             {
               "model": { "path": "model" },
               "phases": [ { "name": "grpo", "kind": "grpo", "data": "rows.jsonl", "steps": 1, "max_completion_length": 8 } ],
-              "rewards": [ { "kind": "number_answer" } ],
+              "rewards": [ { "kind": "regex_format", "settings": { "pattern": "x" } } ],
             }
             """;
         RunOptions options = RunOptions.Parse(run, folder.File("run.json"));
