@@ -7,6 +7,7 @@ using GrpoActors.Journal;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;
 
+StandardStreams.Guard();
 using var signals = new Signals(Console.Error);
 try
 {
@@ -53,7 +54,7 @@ catch (Exception failure) when (failure is StorageException or RunFailedExceptio
 catch (Exception unexpected)
 #pragma warning restore CA1031
 {
-    Console.Error.WriteLine($"grpo: stopped by an unexpected {unexpected.GetType().Name}: {unexpected.Message.ReplaceLineEndings(" ")} What is journalled is kept. GRPO_TRACE=1 shows where it happened.");
+    Console.Error.WriteLine("grpo: stopped by a mistake of its own; what is journalled is kept. Start the same command again; if that does not help, GRPO_TRACE=1 shows what to report.");
     if (Environment.GetEnvironmentVariable("GRPO_TRACE") == "1")
     {
         Console.Error.WriteLine(unexpected);

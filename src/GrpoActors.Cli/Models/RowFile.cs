@@ -25,7 +25,7 @@ internal sealed class RowFile
     public IEnumerable<Row> Rows(ParseResult parsed)
     {
         string path = parsed.GetRequiredValue(Argument);
-        using Stream stream = path == StandardInput ? Console.OpenStandardInput() : File.OpenRead(path);
+        using Stream stream = path == StandardInput ? StandardStreams.OpenInput() : File.OpenRead(path);
         foreach ((long line, JsonElement json) in JsonlReader.Objects(stream, path == StandardInput ? "stdin" : path))
         {
             yield return new Row(path == StandardInput ? "stdin" : path, line, json);
