@@ -11,10 +11,10 @@ StandardStreams.Guard();
 using var signals = new Signals(Console.Error);
 try
 {
-    ParseResult parsed = Root.Build(signals).Parse(args);
+    ParseResult parsed = Root.Build(signals).Parse([.. args.Select(HomeFolder.Expand)]);
     if (parsed.Errors.Count > 0)
     {
-        foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
+        foreach (string message in Root.Mistakes(parsed))
         {
             Console.Error.WriteLine($"grpo: {message}");
         }
@@ -48,6 +48,11 @@ catch (StorageException nothing) when (nothing is NoRunException or NoJournalExc
 catch (Exception failure) when (failure is StorageException or RunFailedException)
 {
     Console.Error.WriteLine($"grpo: {failure.Message}");
+    return ExitCodes.Failure;
+}
+catch (Exception failure) when (DiskFailure.Is(failure))
+{
+    Console.Error.WriteLine($"grpo: {DiskFailure.Sentence(failure)}");
     return ExitCodes.Failure;
 }
 #pragma warning disable CA1031 // the last line of defence: whatever it is becomes one sentence

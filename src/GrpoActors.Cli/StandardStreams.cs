@@ -29,7 +29,7 @@ internal static class StandardStreams
         }
 
         Encoding encoding = Console.OutputEncoding.Preamble.IsEmpty ? Console.OutputEncoding : new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-        Console.SetOut(closed[1] ? TextWriter.Null : Writer(new GuardedStream(Console.OpenStandardOutput(), failure => throw DiskFailure.Sentence("write", "standard output", failure)), encoding));
+        Console.SetOut(closed[1] ? TextWriter.Null : Writer(new GuardedStream(Console.OpenStandardOutput(), failure => throw DiskFailure.Sentence("write the output", "standard output", failure)), encoding));
         Console.SetError(closed[2] ? TextWriter.Null : Writer(new GuardedStream(Console.OpenStandardError(), static _ => { }), encoding));
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
+using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Core.Dumps;
 
@@ -57,7 +58,7 @@ public static class ObjectiveReplay
         }
         catch (JsonException e)
         {
-            throw new FormatException($"The dump is not JSON: {e.Message}", e);
+            throw new FormatException($"The dump is not JSON: {JsonFault.Words(e)}.", e);
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or NonFiniteTokenException)
         {
