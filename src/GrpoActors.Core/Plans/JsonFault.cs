@@ -17,6 +17,7 @@ internal static class JsonFault
             _ when Says("depth to be zero") || Says("should be closed") => "it ends before every bracket is closed",
             _ when Says("end of data") && !Says("after a single JSON value") => "it ends in the middle of a value",
             _ when Says("after a single JSON value") => $"{said.Split(" is invalid")[0]} stands behind the end of the value",
+            _ when Says("end of a number") => "a number is not followed by a comma or a bracket",
             _ when Says("maximum configured depth") => "brackets are nested too deep",
             _ when Says("uplicate property") => $"the key {said.Split('\'', '"') switch { [_, var key, ..] => $"\"{key}\"", _ => "of an object" }} is given twice",
             _ when Says("literal") => $"{said.Split(" is an invalid")[0]} is no value; texts stand in double quotes",

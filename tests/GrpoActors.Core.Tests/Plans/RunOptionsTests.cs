@@ -102,8 +102,8 @@ public sealed class RunOptionsTests
     [Theory]
     [InlineData("", "nothing is written there")]
     [InlineData("  // nothing\n", "nothing is written there")]
-    [InlineData("{\"seed\": 1", "it ends ")]
-    [InlineData("{\"seed\": ", "it ends ")]
+    [InlineData("{\"seed\": 1", "a number is not followed by a comma or a bracket")]
+    [InlineData("{\"seed\": {", "it ends ")]
     [InlineData("{\"seed\": True}", "'T' is an invalid start of a value")]
     [InlineData("{} {}", "'{' stands behind the end of the value")]
     public void Broken_JSON_is_told_without_words_of_its_parser(string json, string expected)
