@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
-using GrpoActors.Core.Plans;
+using GrpoActors.Core;
 
 namespace GrpoActors.Formats;
 

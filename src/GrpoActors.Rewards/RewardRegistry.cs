@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Rewards.Isolation;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using GrpoActors.Core.Advantages;
 using GrpoActors.Core.Objectives;
-using GrpoActors.Core.Plans;
 
 namespace GrpoActors.Core.Dumps;
 

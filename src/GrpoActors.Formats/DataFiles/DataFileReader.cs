@@ -75,9 +75,6 @@ public static class DataFileReader
             : Refused.TryGetValue(extension, out string? why) ? throw new DataFileException(file, why) : Plain(stream, file, extension);
     }
 
-    /// <summary>What the number of a row counts: "line", or "row" where a file has no lines.</summary>
-    public static string PlaceOf(string file) => Path.GetExtension(file).Equals(".parquet", StringComparison.OrdinalIgnoreCase) ? "row" : "line";
-
     private static IEnumerable<(long Line, JsonElement Row)> Plain(Stream stream, string file, string extension) => extension switch
     {
         ".csv" => CsvReader.Objects(stream, file, ','),

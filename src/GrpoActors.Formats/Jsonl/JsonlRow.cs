@@ -1,11 +1,10 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using GrpoActors.Formats.DataFiles;
 
 namespace GrpoActors.Formats.Jsonl;
 
 /// <summary>One row of a data file. Exactly one of <paramref name="Prompt"/> and <paramref name="Messages"/> is there.</summary>
-/// <param name="Line">In the file, from 1.</param>
+/// <param name="Line">In the file, from 1; the row's own number where a file has no lines.</param>
 /// <param name="Messages">The conversation before the answer, as in the file: a list of objects with a role.</param>
 /// <param name="Completion">The worked answer of a supervised example.</param>
 /// <param name="Answer">What rewards compare with; a number in the file is taken as its digits.</param>
@@ -13,6 +12,9 @@ namespace GrpoActors.Formats.Jsonl;
 public sealed record JsonlRow(
     long Line, string? Prompt, JsonElement? Messages, string? Completion, string? Answer, ImmutableSortedDictionary<string, JsonElement> Columns)
 {
+    /// <summary>What the number of a row counts: "line", or "row" where a file has no lines.</summary>
+    public static string PlaceOf(string file) => Path.GetExtension(file).Equals(".parquet", StringComparison.OrdinalIgnoreCase) ? "row" : "line";
+
     /// <exception cref="JsonlFormatException">A column is missing, or is not what it should be.</exception>
     internal static JsonlRow Of(string file, long line, JsonElement json, JsonlColumns columns)
     {
@@ -84,7 +86,7 @@ public sealed record JsonlColumns(string Prompt = "prompt", string Messages = "m
 public sealed class JsonlFormatException : FormatException
 {
     public JsonlFormatException(string file, long line, string problem)
-        : base($"{file}, {DataFileReader.PlaceOf(file)} {line}: {problem}.") => Line = line;
+        : base($"{file}, {JsonlRow.PlaceOf(file)} {line}: {problem}.") => Line = line;
 
     public long Line { get; }
 }

@@ -61,7 +61,7 @@ internal static class DataFile
     {
         foreach (JsonlRow row in Rows(data))
         {
-            string where = $"{Path.GetFileName(data.Path)}, {DataFileReader.PlaceOf(data.Path)} {row.Line}";
+            string where = $"{Path.GetFileName(data.Path)}, {JsonlRow.PlaceOf(data.Path)} {row.Line}";
             PromptRow? encoded = null;
             try
             {

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace GrpoActors.Core.Plans;
+namespace GrpoActors.Core;
 
 /// <summary>What is wrong with a JSON text, in words of its own reader: no options, tokens or payloads of the library that parsed it. Compiled into each project that reads JSON.</summary>
 internal static class JsonFault
