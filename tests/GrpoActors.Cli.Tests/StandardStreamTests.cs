@@ -56,6 +56,7 @@ public sealed class StandardStreamTests : IDisposable
     {
         var start = new ProcessStartInfo("bash", ["-c", $"grpo() {{ timeout 60 dotnet '{typeof(Signals).Assembly.Location}' \"$@\"; }}; {line}"])
         {
+            UseShellExecute = false,
             WorkingDirectory = folder.File("."),
             RedirectStandardOutput = true,
             RedirectStandardError = true,

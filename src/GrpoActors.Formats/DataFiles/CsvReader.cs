@@ -50,7 +50,7 @@ internal static class CsvReader
             {
                 if (next == '"' && text.Peek() == '"')
                 {
-                    text.Read();
+                    _ = text.Read();
                     cell.Append('"');
                 }
                 else if (next == '"')
