@@ -63,11 +63,12 @@ public sealed class GrpoRun : IDisposable
     /// <summary>Set when <see cref="TrainAsync"/> has come to its end.</summary>
     public RunResult? Result { get; private set; }
 
-    /// <summary>Checks a run file without touching anything.</summary>
-    public static PlanResult Check(string runFile, GrpoRunSettings? settings = null)
+    /// <summary>Checks a run file without touching anything: its settings, the model and its weights, the rewards, and every row of its data files as the run reads them.</summary>
+    /// <param name="withRows">False: rows are parsed and counted, but not encoded. Quicker; one that is too long, empty or without a template is found by <see cref="Open"/>.</param>
+    public static PlanResult Check(string runFile, GrpoRunSettings? settings = null, bool withRows = true)
     {
         settings ??= new GrpoRunSettings();
-        return RunComposition.Plan(Options(runFile, settings), settings.Rewards);
+        return RunComposition.Plan(Options(runFile, settings), settings.Rewards, withRows);
     }
 
     /// <param name="runFile">Path of a run file.</param>
@@ -77,7 +78,7 @@ public sealed class GrpoRun : IDisposable
     public static GrpoRun Open(string runFile, GrpoRunSettings? settings = null)
     {
         settings ??= new GrpoRunSettings();
-        PlanResult checkedPlan = Check(runFile, settings);
+        PlanResult checkedPlan = Check(runFile, settings, withRows: false); // Build reads them
         RunPlan plan = checkedPlan.PlanOrThrow();
         RunSetup setup = RunComposition.Build(plan, settings.Rewards);
         RunFolder? folder = null;
@@ -143,12 +144,12 @@ public sealed class GrpoRun : IDisposable
         {
             text = File.ReadAllText(runFile);
         }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        catch (Exception unreadable) when (DiskFailure.Is(unreadable))
         {
-            throw new ConfigException([new ConfigError("run file", $"is \"{runFile}\", which cannot be read: {unreadable.Message}", "Name an existing run file, for example recipes/arithmetic.json.")]);
+            throw new ConfigException([new ConfigError("run file", $"is \"{runFile}\", which cannot be read: {DiskFailure.Reason(unreadable)}.", "Name an existing run file, for example recipes/arithmetic.json.")]);
         }
 
-        RunOptions options = RunOptions.Parse(text, runFile).WithEnvironment(settings.Environment);
+        RunOptions options = RunOptions.Parse(text, runFile, Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)).WithEnvironment(settings.Environment);
         foreach ((string key, string value) in settings.Overrides)
         {
             options = options.With(key, value);

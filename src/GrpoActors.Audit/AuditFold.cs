@@ -84,7 +84,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
                 break;
             case RunEvent.Rebased x:
                 policies[x.Step + 1] = x.Policy;
-                Unseen.Add($"Step {x.Step} was replayed with other bits (record {at}): the run is not exact, and digests before it describe weights that no longer exist.");
+                Unseen.Add($"Step {x.Step + 1} was replayed with other bits (record {at}): the run is not exact, and digests before it describe weights that no longer exist.");
                 break;
             case RunEvent.CheckpointsRetired x:
                 Expect(checkpoint is null || !x.Steps.Contains(checkpoint.Step), "checkpoint", $"record {at}", "The newest checkpoint is retired.");
@@ -96,7 +96,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
                 Compare(x.Folded);
                 break;
             case RunEvent.TrainingStopped x:
-                Expect(x.Step == committed, "step-missing", $"step {x.Step}", $"A sentinel stopped training at step {x.Step}, and {committed} steps are committed.");
+                Expect(x.Step == committed, "step-missing", $"step {x.Step + 1}", $"A sentinel stopped training at step {x.Step + 1}, and {committed} steps are committed.");
                 break;
             case RunEvent.RunEnded x:
                 Apply(x);
@@ -191,8 +191,8 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         }
 
         Expect(
-            e.Version.Steps == (phase < 0 ? 0 : PhaseEnd), "step-missing", $"step {e.Version.Steps}",
-            $"Phase {e.Phase} begins at {e.Version}, and the one before it ends with step {PhaseEnd - 1}.");
+            e.Version.Steps == (phase < 0 ? 0 : PhaseEnd), "step-missing", $"step {e.Version.Steps + 1}",
+            $"Phase {e.Phase} begins at {e.Version}, and the one before it ends with step {PhaseEnd}.");
         if (policies.TryGetValue(e.Version.Steps, out Digest policy))
         {
             Expect(e.Policy == policy, "policy", e.Version.ToString(), $"Phase {e.Phase} begins with the policy {e.Policy}, and {e.Version} is {policy}.");
@@ -235,7 +235,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         (long step, long version) = Rule(e, rules);
         if (e.Version.Steps != version || e.Step != step)
         {
-            Doubt(group, "version-forbidden", $"Group {e.Group} is opened for {e.Version} and step {e.Step}; the plan's rule gives v{version} and step {step}.");
+            Doubt(group, "version-forbidden", $"Group {e.Group} is opened for {e.Version} and step {e.Step + 1}; the plan's rule gives v{version} and step {step + 1}.");
         }
         else if (e.Version.Steps > NewestVersion)
         {
@@ -243,7 +243,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         }
         else if (e.Step >= PhaseEnd || e.Step - e.Version.Steps > plan.Order.Lag)
         {
-            Doubt(group, "version-forbidden", $"Group {e.Group} is opened for step {e.Step} with {e.Version}: beyond the phase, which ends with step {PhaseEnd - 1}, or the lag of {plan.Order.Lag}.");
+            Doubt(group, "version-forbidden", $"Group {e.Group} is opened for step {e.Step + 1} with {e.Version}: beyond the phase, which ends with step {PhaseEnd}, or the lag of {plan.Order.Lag}.");
         }
     }
 
@@ -397,7 +397,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
     {
         if (numbers.Take().IsAgain)
         {
-            Find("step-twice", $"step {step}", $"Step {step} is committed again.");
+            Find("step-twice", $"step {step + 1}", $"Step {step + 1} is committed again.");
             chain = lastChain = recorded;
             return false;
         }
@@ -415,11 +415,11 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
     {
         for (long step = first; step < next; step++)
         {
-            Find("step-missing", $"step {step}", $"Step {step} is missing: the next one in the journal is {next}.");
+            Find("step-missing", $"step {step + 1}", $"Step {step + 1} is missing: the next one in the journal is {next + 1}.");
             foreach (AuditGroup lost in unsettled.Values.Where(group => IsCanonical && group.Step == step).ToArray())
             {
                 unsettled.Remove(lost.Id);
-                settled[lost.Id] = $"a group of the missing step {step}";
+                settled[lost.Id] = $"a group of the missing step {step + 1}";
             }
         }
 
@@ -434,7 +434,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
     {
         if (chain is { } before && before.Then(record) is var expected && expected != recorded)
         {
-            Find("chain", $"step {step}", $"The ledger's chain after step {step} is recorded as {recorded}, and its records give {expected}.");
+            Find("chain", $"step {step + 1}", $"The ledger's chain after step {step + 1} is recorded as {recorded}, and its records give {expected}.");
         }
 
         chain = lastChain = recorded;
@@ -442,20 +442,20 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
 
     private void ExpectContinues(StepInputs inputs)
     {
-        string subject = $"step {inputs.Step}";
-        Expect(inputs.Phase == phase && inputs.Step >= phaseStart && inputs.Step < PhaseEnd, "other-plan", subject, $"Step {inputs.Step} of phase {inputs.Phase} is committed in phase {phase}, which has the steps {phaseStart} to {PhaseEnd - 1}.");
+        string subject = $"step {inputs.Step + 1}";
+        Expect(inputs.Phase == phase && inputs.Step >= phaseStart && inputs.Step < PhaseEnd, "other-plan", subject, $"Step {inputs.Step + 1} of phase {inputs.Phase} is committed in phase {phase}, which has the steps {phaseStart + 1} to {PhaseEnd}.");
         Expect(
             inputs.PrimaryCursor == nextOrdinal[0] && inputs.RefillCursor == nextOrdinal[1], "cursor", subject,
-            $"Step {inputs.Step} was decided at the cursors {inputs.PrimaryCursor} and {inputs.RefillCursor}; {nextOrdinal[0]} and {nextOrdinal[1]} groups were opened.");
+            $"Step {inputs.Step + 1} was decided at the cursors {inputs.PrimaryCursor} and {inputs.RefillCursor}; {nextOrdinal[0]} and {nextOrdinal[1]} groups were opened.");
         bool isSft = inputs.Kind == PhaseKind.Sft;
         Expect(
             (examples < 0 || inputs.FirstExample == examples) && inputs.Examples == (isSft ? Phase?.ExamplesPerStep ?? 0 : 0), "examples", subject,
-            $"Step {inputs.Step} trains {inputs.Examples} examples from {inputs.FirstExample}; the ones before it end at {examples}.");
-        Expect(coefficients is null || coefficients == inputs.Adaptive, "coefficients", subject, $"Step {inputs.Step} uses {inputs.Adaptive}, and the step before it left {coefficients}.");
+            $"Step {inputs.Step + 1} trains {inputs.Examples} examples from {inputs.FirstExample}; the ones before it end at {examples}.");
+        Expect(coefficients is null || coefficients == inputs.Adaptive, "coefficients", subject, $"Step {inputs.Step + 1} uses {inputs.Adaptive}, and the step before it left {coefficients}.");
         if (IsCanonical && Phase is { Group: { } rules })
         {
             long owned = windowOrdinal + (inputs.Step - windowStep + 1) * rules.GroupsPerStep;
-            Expect(nextOrdinal[0] >= owned, "group-unaccounted", subject, $"Step {inputs.Step} owns the primary groups up to {owned - 1}, and only {nextOrdinal[0]} were opened.");
+            Expect(nextOrdinal[0] >= owned, "group-unaccounted", subject, $"Step {inputs.Step + 1} owns the primary groups up to {owned - 1}, and only {nextOrdinal[0]} were opened.");
         }
     }
 
@@ -469,37 +469,37 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
             if (settled.TryGetValue(id, out string? how))
             {
                 bool wasTrained = how.StartsWith("trained", StringComparison.Ordinal);
-                Find(wasTrained ? "group-in-two-steps" : "dropped-group-trained", $"{id}", $"Step {inputs.Step} trains group {id}, which was {how}.");
+                Find(wasTrained ? "group-in-two-steps" : "dropped-group-trained", $"{id}", $"Step {inputs.Step + 1} trains group {id}, which was {how}.");
                 continue;
             }
 
             if (!unsettled.TryGetValue(id, out AuditGroup? group))
             {
-                Find("unknown-group-trained", $"{id}", $"Step {inputs.Step} trains group {id}, which was never opened.");
+                Find("unknown-group-trained", $"{id}", $"Step {inputs.Step + 1} trains group {id}, which was never opened.");
                 continue;
             }
 
             tokensTrained += group.Tokens;
             if (!group.IsKept)
             {
-                Find("dropped-group-trained", $"{id}", $"Step {inputs.Step} trains group {id}, which was {(group.Verdict is { } reason ? $"dropped ({reason})" : "never closed")}.");
+                Find("dropped-group-trained", $"{id}", $"Step {inputs.Step + 1} trains group {id}, which was {(group.Verdict is { } reason ? $"dropped ({reason})" : "never closed")}.");
                 group.IsDoubtful = true;
             }
             else if (IsCanonical && group.Step != inputs.Step)
             {
-                Find("wrong-step", $"{id}", $"Step {inputs.Step} trains group {id}, which belongs to step {group.Step}.");
+                Find("wrong-step", $"{id}", $"Step {inputs.Step + 1} trains group {id}, which belongs to step {group.Step + 1}.");
             }
             else if (inputs.Step - group.Version > plan.Order.Lag && !group.IsDoubtful)
             {
-                Find("version-forbidden", $"{id}", $"Step {inputs.Step} trains group {id} of v{group.Version}: more than the lag of {plan.Order.Lag}.");
+                Find("version-forbidden", $"{id}", $"Step {inputs.Step + 1} trains group {id} of v{group.Version}: more than the lag of {plan.Order.Lag}.");
             }
 
-            settled[id] = $"trained by step {inputs.Step}";
+            settled[id] = $"trained by step {inputs.Step + 1}";
         }
 
         if (Findings.Count == before && IsCanonical && !inputs.Groups.SequenceEqual(settledNow.Where(group => group.IsKept).Select(group => group.Id).Where(inputs.Groups.Contains)))
         {
-            Find("wrong-step", $"step {inputs.Step}", $"Step {inputs.Step} trains its groups in another order than that of their ids, or one of them twice.");
+            Find("wrong-step", $"step {inputs.Step + 1}", $"Step {inputs.Step + 1} trains its groups in another order than that of their ids, or one of them twice.");
         }
 
         return Findings.Count > before;
@@ -509,14 +509,14 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
     {
         if (!unsettled.TryGetValue(id, out AuditGroup? group) || !group.IsKept || settled.ContainsKey(id))
         {
-            Find("group-unaccounted", $"{id}", $"Step {step} passes over group {id}, which does not wait for a step.");
+            Find("group-unaccounted", $"{id}", $"Step {step + 1} passes over group {id}, which does not wait for a step.");
             return;
         }
 
-        Expect(step - group.Version > plan.Order.Lag, "wrong-verdict", $"{id}", $"Step {step} passes over group {id} of v{group.Version}, which is within the lag of {plan.Order.Lag}.");
+        Expect(step - group.Version > plan.Order.Lag, "wrong-verdict", $"{id}", $"Step {step + 1} passes over group {id} of v{group.Version}, which is within the lag of {plan.Order.Lag}.");
         groupsDropped++;
         tokensDropped += group.Tokens;
-        settled[id] = $"passed over by step {step}";
+        settled[id] = $"passed over by step {step + 1}";
     }
 
     /// <returns>True if the group is doubtful.</returns>
@@ -526,8 +526,8 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         if (!isTaken && !group.IsDropped)
         {
             Doubt(group, "group-unaccounted", group.IsKept
-                ? $"Group {group.Id} was kept for step {group.Step}, and step {inputs.Step} does not train it."
-                : $"Group {group.Id}, opened by record {group.OpenedAt} for step {group.Step}, was neither kept nor dropped when step {inputs.Step} was committed.");
+                ? $"Group {group.Id} was kept for step {group.Step + 1}, and step {inputs.Step + 1} does not train it."
+                : $"Group {group.Id}, opened by record {group.OpenedAt} for step {group.Step + 1}, was neither kept nor dropped when step {inputs.Step + 1} was committed.");
         }
         else if (!group.IsDoubtful && !group.Completions.IsEmpty && Phase?.Group is { } rules && group.Rule(plan, rules) is var rule && rule != group.Verdict)
         {
@@ -536,7 +536,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
 
         if (!isTaken)
         {
-            settled[group.Id] = group.IsDropped ? $"dropped ({group.Verdict})" : $"left out of step {inputs.Step}";
+            settled[group.Id] = group.IsDropped ? $"dropped ({group.Verdict})" : $"left out of step {inputs.Step + 1}";
         }
 
         unsettled.Remove(group.Id);
@@ -574,8 +574,8 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
 
         Digest expected = Digest.Of(AuditBytes.Batch(e.Inputs, trained, advantages));
         Expect(
-            expected == e.Outputs.Batch, "batch-mismatch", $"step {e.Inputs.Step}",
-            $"Step {e.Inputs.Step} was trained on the batch {e.Outputs.Batch}, and the tokens, log-probs and rewards in the journal with the advantages that follow from them give {expected}; one of its groups was changed: {string.Join(", ", e.Inputs.Groups)}.");
+            expected == e.Outputs.Batch, "batch-mismatch", $"step {e.Inputs.Step + 1}",
+            $"Step {e.Inputs.Step + 1} was trained on the batch {e.Outputs.Batch}, and the tokens, log-probs and rewards in the journal with the advantages that follow from them give {expected}; one of its groups was changed: {string.Join(", ", e.Inputs.Groups)}.");
     }
 
     /// <summary>Digest of version s + 1 = SHA-256(digest of version s, digest of the update); an empty step changes nothing.</summary>
@@ -587,7 +587,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         }
 
         Digest expected = e.Outputs.Empty ? before : before.Then(e.Outputs.Update);
-        Expect(e.Outputs.Policy == expected, "policy", $"step {e.Inputs.Step}", $"Step {e.Inputs.Step} made the policy {e.Outputs.Policy}, and its update gives {expected}.");
+        Expect(e.Outputs.Policy == expected, "policy", $"step {e.Inputs.Step + 1}", $"Step {e.Inputs.Step + 1} made the policy {e.Outputs.Policy}, and its update gives {expected}.");
     }
 
     private void Advance(long step, Digest policy)
@@ -631,8 +631,8 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
 
         Evaluation? evaluation = evaluated is { } held && held.Version == e.Step ? held.Evaluation : null;
         ExpectChain(e.Chain, AuditBytes.Rollback(e.Step, e.To, e.Reason, e.LearningRateScale, e.Cursor, evaluation), e.Step);
-        Expect(e.Cursor == nextOrdinal[0], "cursor", $"step {e.Step}", $"The rollback at step {e.Step} goes on from ordinal {e.Cursor}; the first never opened is {nextOrdinal[0]}.");
-        DropOpen($"dropped by the rollback at step {e.Step}");
+        Expect(e.Cursor == nextOrdinal[0], "cursor", $"step {e.Step + 1}", $"The rollback at step {e.Step + 1} goes on from ordinal {e.Cursor}; the first never opened is {nextOrdinal[0]}.");
+        DropOpen($"dropped by the rollback at step {e.Step + 1}");
         windowStep = e.Step + 1;
         windowOrdinal = e.Cursor;
         coefficients = e.Adaptive;

@@ -7,13 +7,14 @@ using GrpoActors.Journal;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;
 
+StandardStreams.Guard();
 using var signals = new Signals(Console.Error);
 try
 {
-    ParseResult parsed = Root.Build(signals).Parse(args);
+    ParseResult parsed = Root.Build(signals).Parse([.. args.Select(HomeFolder.Expand)]);
     if (parsed.Errors.Count > 0)
     {
-        foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
+        foreach (string message in Root.Mistakes(parsed))
         {
             Console.Error.WriteLine($"grpo: {message}");
         }
@@ -49,11 +50,16 @@ catch (Exception failure) when (failure is StorageException or RunFailedExceptio
     Console.Error.WriteLine($"grpo: {failure.Message}");
     return ExitCodes.Failure;
 }
+catch (Exception failure) when (DiskFailure.Is(failure))
+{
+    Console.Error.WriteLine($"grpo: {DiskFailure.Sentence(failure)}");
+    return ExitCodes.Failure;
+}
 #pragma warning disable CA1031 // the last line of defence: whatever it is becomes one sentence
 catch (Exception unexpected)
 #pragma warning restore CA1031
 {
-    Console.Error.WriteLine($"grpo: stopped by an unexpected {unexpected.GetType().Name}: {unexpected.Message.ReplaceLineEndings(" ")} What is journalled is kept. GRPO_TRACE=1 shows where it happened.");
+    Console.Error.WriteLine("grpo: stopped by a mistake of its own; what is journalled is kept. Start the same command again; if that does not help, GRPO_TRACE=1 shows what to report.");
     if (Environment.GetEnvironmentVariable("GRPO_TRACE") == "1")
     {
         Console.Error.WriteLine(unexpected);

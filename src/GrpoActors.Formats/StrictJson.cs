@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
+using GrpoActors.Core;
 
 namespace GrpoActors.Formats;
 
@@ -28,8 +29,8 @@ internal static class StrictJson
         }
     }
 
-    /// <summary>What is wrong, without the position that System.Text.Json appends.</summary>
-    public static string Reason(JsonException e) => e.Message.Split([" LineNumber:", " Path:"], StringSplitOptions.None)[0].TrimEnd('.');
+    /// <summary>What is wrong, without its position.</summary>
+    public static string Reason(JsonException e) => JsonFault.Words(e);
 
     private static void ReadEscapes(ReadOnlySpan<byte> utf8)
     {

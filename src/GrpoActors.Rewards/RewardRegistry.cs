@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Rewards.Isolation;
 
@@ -10,7 +11,8 @@ public delegate IReward? RewardFactory(RewardSettings settings);
 
 /// <summary>A reward, or all that is wrong with its kind and settings.</summary>
 /// <param name="Errors">Keys are relative to the settings; "" is the kind itself.</param>
-public sealed record RewardMade(IReward? Reward, ImmutableArray<ConfigError> Errors);
+/// <param name="Warnings">What is allowed but may surprise; each begins with its key.</param>
+public sealed record RewardMade(IReward? Reward, ImmutableArray<ConfigError> Errors, ImmutableArray<string> Warnings);
 
 /// <summary>The reward functions that a run file can name, by kind. Immutable.</summary>
 public sealed class RewardRegistry
@@ -55,13 +57,13 @@ public sealed class RewardRegistry
             var read = new RewardSettings(json.RootElement);
             IReward? reward = factory(read);
             ImmutableArray<ConfigError> errors = read.Errors();
-            return errors.IsEmpty ? new RewardMade(reward ?? throw new InvalidOperationException($"The factory of {kind} made nothing and said nothing."), []) : new RewardMade(null, errors);
+            return errors.IsEmpty ? new RewardMade(reward ?? throw new InvalidOperationException($"The factory of {kind} made nothing and said nothing."), [], read.Warnings) : new RewardMade(null, errors, []);
         }
         catch (JsonException e)
         {
-            return Refused(new("", $"has settings that are broken JSON: {e.Message}", "Mend them."));
+            return Refused(new("", $"has settings that are broken JSON: {JsonFault.Words(e)}.", "Mend them."));
         }
     }
 
-    private static RewardMade Refused(ConfigError error) => new(null, [error]);
+    private static RewardMade Refused(ConfigError error) => new(null, [error], []);
 }

@@ -11,6 +11,7 @@ public sealed class RewardSettings
     private readonly JsonElement _json;
     private readonly SortedSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<ConfigError> _errors = [];
+    private readonly SortedSet<string> _warnings = new(StringComparer.Ordinal);
 
     /// <param name="settings">An object.</param>
     public RewardSettings(JsonElement settings) => _json = settings;
@@ -150,12 +151,18 @@ public sealed class RewardSettings
     /// <remarks>
     /// Matching is linear in the text's length wherever the pattern allows it, so that no score depends on a machine's speed; a pattern
     /// with look-around, back-references or atomic groups backtracks, under a limit of <see cref="BacktrackingMax"/>, after which the outcome is TimedOut.
-    /// <c>.</c> matches a line break too (Python: re.DOTALL).
+    /// <c>.</c> matches a line break too (Python: re.DOTALL). <c>{,3}</c>, which .NET reads as these four characters and Python as <c>{0,3}</c>, is a mistake.
     /// </remarks>
     public Regex? Pattern(string key, bool whole)
     {
         if (Text(key) is not { } pattern)
         {
+            return null;
+        }
+
+        if (PatternFault.OpenRepetition(pattern) is { } open)
+        {
+            Wrong(key, $"is \"{pattern}\", where {open} stands for these characters themselves, not for a repetition as in Python.", $"Write {{0{open[1..]} for the repetition, or \\{open} for the characters.");
             return null;
         }
 
@@ -170,12 +177,13 @@ public sealed class RewardSettings
             }
             catch (NotSupportedException)
             {
+                _warnings.Add($"{key} has look-around, a back-reference or an atomic group, so that matching may take long on some completions; one that takes more than {BacktrackingMax.TotalSeconds:0} s gets no score");
                 return new Regex(full, options, BacktrackingMax);
             }
         }
-        catch (ArgumentException e)
+        catch (RegexParseException e)
         {
-            Wrong(key, $"is \"{pattern}\", which is no regular expression: {e.Message}", "Mend it.");
+            Wrong(key, $"is \"{pattern}\", which is no regular expression: {PatternFault.Words(e)}.", "Mend it.");
             return null;
         }
     }
@@ -183,6 +191,9 @@ public sealed class RewardSettings
     public static TimeSpan BacktrackingMax { get; } = TimeSpan.FromSeconds(1);
 
     public void Wrong(string key, string problem, string fix) => _errors.Add(new(key, problem, fix));
+
+    /// <summary>What is allowed but may surprise; each begins with its key.</summary>
+    public ImmutableArray<string> Warnings => [.. _warnings];
 
     /// <summary>Every mistake, with the keys that nothing asked for.</summary>
     public ImmutableArray<ConfigError> Errors() =>

@@ -26,19 +26,19 @@ public sealed class ReplayTests : IDisposable
     public void A_step_computed_again_is_the_same_to_the_bit_and_a_changed_record_is_told()
     {
         Grpo.Train(Folder, Short);
-        foreach (int step in (int[])[1, 3, 6])
+        foreach (int step in (int[])[2, 4, 7])
         {
             Finished same = Grpo.Run(["replay", Folder, "--step", $"{step}", "--json"]);
             Assert.True(same.ExitCode == 0, same.Output + same.Error);
             Assert.True(Grpo.LastObject(same.Output).GetProperty("same").GetBoolean());
         }
 
-        Finished absent = Grpo.Run(["replay", Folder, "--step", "7"]);
+        Finished absent = Grpo.Run(["replay", Folder, "--step", "8"]);
         Assert.Equal(1, absent.ExitCode);
-        Assert.Contains("its steps are 0 to 6", absent.Error, StringComparison.Ordinal);
+        Assert.Contains("its steps are 1 to 7", absent.Error, StringComparison.Ordinal);
 
-        ChangeEntropyOfStep(6);
-        Finished changed = Grpo.Run(["replay", Folder, "--step", "6"]);
+        ChangeEntropyOf(stepsBefore: 6);
+        Finished changed = Grpo.Run(["replay", Folder, "--step", "7"]);
         Assert.Equal(1, changed.ExitCode);
         Assert.Contains("DIFFERS  entropy recorded 0.5", changed.Output, StringComparison.Ordinal);
         Assert.Contains("same     update", changed.Output, StringComparison.Ordinal);
@@ -51,22 +51,22 @@ public sealed class ReplayTests : IDisposable
         Finished token = Grpo.Run(["inspect", Folder, "--group", "1.p.5", "--token", "0"]);
         Assert.Equal(0, token.ExitCode);
         Assert.Contains("position 0 of completion 1.p.5.0", token.Output, StringComparison.Ordinal);
-        Assert.Contains("version    v3", token.Output, StringComparison.Ordinal); // step 4, second of its phase, lag 1
-        Assert.Contains("step       4, lag 1", token.Output, StringComparison.Ordinal);
+        Assert.Contains("version    v3", token.Output, StringComparison.Ordinal); // step 5, second of its phase, lag 1
+        Assert.Contains("step       5, lag 1", token.Output, StringComparison.Ordinal);
 
         Assert.Equal(2, Grpo.Run(["inspect", Folder, "--group", "1.p.5", "--token", "9999"]).ExitCode);
         Assert.Equal(2, Grpo.Run(["inspect", Folder, "--token", "1"]).ExitCode);
     }
 
     /// <summary>A metric: neither the digests nor the ledger cover it.</summary>
-    private void ChangeEntropyOfStep(long step)
+    private void ChangeEntropyOf(long stepsBefore)
     {
         string path = Path.Combine(Folder, "journal.db");
         StoredRecord record = default;
         RunEvent.StepCommitted? changed = null;
         using (IJournalReader reader = RunJournal.Of(null, Path.GetFullPath(Folder), RecordedRun.Open(Folder).Identity).OpenForReading())
         {
-            record = reader.Stored().First(candidate => EventRecord.Decode(candidate.Payload) is RunEvent.StepCommitted committed && committed.Inputs.Step == step);
+            record = reader.Stored().First(candidate => EventRecord.Decode(candidate.Payload) is RunEvent.StepCommitted committed && committed.Inputs.Step == stepsBefore);
             var whole = (RunEvent.StepCommitted)EventRecord.Decode(record.Payload);
             changed = whole with { Outputs = whole.Outputs with { Metrics = [.. whole.Outputs.Metrics.Select(metric => metric.Name == "entropy" ? metric with { Value = 0.5 } : metric)] } };
         }

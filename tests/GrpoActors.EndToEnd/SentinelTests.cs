@@ -63,7 +63,7 @@ public sealed class SentinelTests : IDisposable
         Assert.Equal(1, gone.ExitCode);
         Assert.Contains("Step 1 of", gone.Error, StringComparison.Ordinal);
         Assert.Contains("was compacted away", gone.Error, StringComparison.Ordinal);
-        Assert.Equal(0, Grpo.Run(["replay", scratch["killed"], "--step", "7"]).ExitCode);
+        Assert.Equal(0, Grpo.Run(["replay", scratch["killed"], "--step", "8"]).ExitCode);
     }
 
     private Finished Train(string folder, string[] options, params (string Name, string Value)[] environment) =>

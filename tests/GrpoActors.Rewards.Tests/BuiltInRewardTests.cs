@@ -18,6 +18,12 @@ public sealed class BuiltInRewardTests
     [InlineData("{}", "<answer>68.0</answer>", "68", 0f)]
     [InlineData("""{"numeric":true}""", "<answer>68.0</answer>", "68", 1f)]
     [InlineData("""{"numeric":true}""", "<answer>1,068</answer>", "+1068.00", 1f)]
+    [InlineData("""{"numeric":true}""", "<answer>1,2</answer>", "12", 0f)] // a list is no number
+    [InlineData("""{"numeric":true}""", "<answer>12,34</answer>", "1234", 0f)]
+    [InlineData("""{"numeric":true}""", "<answer>1, 068</answer>", "1068", 0f)]
+    [InlineData("""{"numeric":true}""", "<answer>\u22125</answer>", "-5", 1f)] // a typographic minus is a minus
+    [InlineData("""{"numeric":true}""", "<answer>-5</answer>", "\u22125.0", 1f)]
+    [InlineData("""{"numeric":true}""", "<answer>\u22125</answer>", "5", 0f)]
     [InlineData("""{"numeric":true}""", "<answer>x</answer>", "x", 1f)]
     [InlineData("""{"numeric":true}""", "<answer>x</answer>", "y", 0f)]
     [InlineData("""{"tag":"a","right":2,"wrong":-1}""", "<a>x</a>", "x", 2f)]
@@ -100,6 +106,11 @@ public sealed class BuiltInRewardTests
     [InlineData("regex_format", "{}", "pattern", "is missing")]
     [InlineData("regex_format", "{\"pattern\":\"(\"}", "pattern", "no regular expression")]
     [InlineData("regex_format", "{\"pattern\":\"a)|(?:b\"}", "pattern", "no regular expression")]
+    [InlineData("regex_format", "{\"pattern\":\"a(b\"}", "pattern", "a ( is never closed")]
+    [InlineData("regex_format", "{\"pattern\":\"(?P<n>a)\"}", "pattern", "Python's (?P<name>...) is written (?<name>...)")]
+    [InlineData("regex_format", "{\"pattern\":\"a++\"}", "pattern", "Python's possessive a++ is written (?>a+)")]
+    [InlineData("regex_format", "{\"pattern\":\"x{,3}\"}", "pattern", "Write {0,3} for the repetition, or \\{,3} for the characters.")]
+    [InlineData("exact_answer", "{\"pattern\":\"[a-z]{,12}\"}", "pattern", "Write {0,12}")]
     [InlineData("length", "{}", "target", "is missing")]
     [InlineData("length", "{\"target\":0}", "target", "at least 1")]
     [InlineData("length", "{\"target\":5,\"soft_punish_cache\":3}", "target", "stands beside")]
@@ -112,6 +123,30 @@ public sealed class BuiltInRewardTests
         ConfigError error = Assert.Single(made.Errors);
         Assert.Equal(key, error.Key);
         Assert.Contains(expected, error.ToString());
+    }
+
+    [Theory]
+    [InlineData(@"\{,3}")]
+    [InlineData("[{,3}]")]
+    [InlineData("[]{,3}]")]
+    [InlineData("x{0,3}")]
+    [InlineData("{,}")]
+    public void A_brace_that_means_itself_in_Python_too_is_no_mistake(string pattern)
+    {
+        RewardMade made = RewardRegistry.BuiltIn.Make("regex_format", JsonSerializer.Serialize(new { pattern }));
+        Assert.Empty(made.Errors);
+        Assert.Empty(made.Warnings);
+    }
+
+    [Theory]
+    [InlineData("(?!.*x).*")]
+    [InlineData(@"(a)\1")]
+    [InlineData("(?>a+)b")]
+    public void A_pattern_whose_matching_may_take_long_is_allowed_and_told(string pattern)
+    {
+        RewardMade made = RewardRegistry.BuiltIn.Make("regex_format", JsonSerializer.Serialize(new { pattern }));
+        Assert.NotNull(made.Reward);
+        Assert.StartsWith("pattern has look-around", Assert.Single(made.Warnings), StringComparison.Ordinal);
     }
 
     [Fact]

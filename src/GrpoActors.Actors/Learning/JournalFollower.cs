@@ -19,7 +19,7 @@ internal sealed class JournalFollower(RunJournal journal, RunIdentity plan)
         TrainingBatch? batch = run.Version.Steps == step && StepBatch.Next(run) is { } inputs ? BatchOf.Step(run, inputs) : null;
         return batch is not null && batch.Digest == digest
             ? batch
-            : throw new StorageException($"The journal at {position} does not hold the batch of step {step} that the coordinator asks for; it stands at {run.Version}.");
+            : throw new StorageException($"The journal at {position} does not hold the batch of step {step + 1} that the coordinator asks for; it stands at {run.Version}.");
     }
 
     private void FoldTo(long position)

@@ -227,7 +227,7 @@ internal sealed class TrainerActor : WorkerActor
         }
         catch (StorageException failure)
         {
-            Log.BatchUnreadable(asked.Step, failure.Message);
+            Log.BatchUnreadable(asked.Step + 1, failure.Message);
             Timers.Set(nameof(ReadAgain), new ReadAgain(asked), ReadAgainAfter);
         }
     }

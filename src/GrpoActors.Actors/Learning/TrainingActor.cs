@@ -148,7 +148,7 @@ internal sealed class TrainingActor : EngineActor
         }
         catch (StepFailedException failure)
         {
-            log.StepUntrainable(step, failure.Message);
+            log.StepUntrainable(step + 1, failure.Message);
             tripped = new Command.SentinelTripped(step, asked.Batch.Digest, failure.Message);
             Post(tripped);
         }

@@ -69,7 +69,7 @@ internal static class InspectCommand
         data.WriteLine($"records   {run.Position}");
         if (recorded.FirstVersion() is > 0 and long first)
         {
-            data.WriteLine($"journal   begins at step {first}: what came before was compacted away");
+            data.WriteLine($"journal   begins with step {first + 1}: what came before was compacted away");
         }
 
         data.WriteLine($"ledger    {run.Chain}");
@@ -80,7 +80,7 @@ internal static class InspectCommand
 
         foreach (GroupState group in run.Groups.Values.Where(group => !group.IsClosed))
         {
-            data.WriteLine($"group {group.Id}: {group.Fate}, step {group.Step}, sampled by {group.Version}");
+            data.WriteLine($"group {group.Id}: {group.Fate}, step {group.Step + 1}, sampled by {group.Version}");
         }
     }
 
@@ -97,14 +97,14 @@ internal static class InspectCommand
         data.WriteLine($"advantage  {token.Advantage?.ToString("R") ?? "none: not trained"}");
         data.WriteLine(token switch
         {
-            { TrainedIn: { } step } => $"step       {step}, lag {step - token.Version.Steps}, update {token.Update}",
+            { TrainedIn: { } step } => $"step       {step + 1}, lag {step - token.Version.Steps}, update {token.Update}",
             { Dropped: not DropReason.None } => $"step       none: the group was dropped ({token.Dropped})",
             _ => "step       none yet",
         });
     }
 
     private static string Compacted(RecordedRun recorded) =>
-        recorded.FirstVersion() is > 0 and long first ? $" Its journal begins at step {first}; what came before was compacted away." : "";
+        recorded.FirstVersion() is > 0 and long first ? $" Its journal begins with step {first + 1}; what came before was compacted away." : "";
 
     private static void Follow(RecordedRun recorded, string id, TextWriter data)
     {
@@ -114,11 +114,11 @@ internal static class InspectCommand
         {
             string? line = e.Event switch
             {
-                RunEvent.GroupOpened x when Is(x.Group) => $"opened for step {x.Step}, to be sampled by {x.Version}: {setup.Phases[x.Group.Phase].Rows[(int)x.Row].Prompt}",
+                RunEvent.GroupOpened x when Is(x.Group) => $"opened for step {x.Step + 1}, to be sampled by {x.Version}: {setup.Phases[x.Group.Phase].Rows[(int)x.Row].Prompt}",
                 RunEvent.CompletionsScored x when Is(x.Group) => $"sampled by {x.By.Generator} with weights {x.Weights}, scored",
                 RunEvent.GroupClosed x when Is(x.Group) => x.Reason == DropReason.None ? "kept" : $"dropped: {x.Reason}",
-                RunEvent.StepCommitted x when x.Inputs.Groups.Any(Is) => $"trained in step {x.Inputs.Step}, which made version {x.Inputs.Step + 1}",
-                RunEvent.StepCommitted x when x.Inputs.PassedOver.Any(Is) => $"passed over in step {x.Inputs.Step}: too old",
+                RunEvent.StepCommitted x when x.Inputs.Groups.Any(Is) => $"trained in step {x.Inputs.Step + 1}, which made version {x.Inputs.Step + 1}",
+                RunEvent.StepCommitted x when x.Inputs.PassedOver.Any(Is) => $"passed over in step {x.Inputs.Step + 1}: too old",
                 _ => null,
             };
             if (line is null)

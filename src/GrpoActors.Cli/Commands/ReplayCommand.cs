@@ -21,7 +21,7 @@ internal static class ReplayCommand
     {
         var command = new Command("replay", Description.ReplaceLineEndings("\n"));
         var folder = new Argument<string>("RUN") { Description = "A run folder." };
-        var step = new Option<long>("--step") { Description = "The step; counts from 0 through the whole run.", HelpName = "K", Required = true };
+        var step = new Option<long>("--step") { Description = "The step; counts from 1 through the whole run.", HelpName = "K", Required = true };
         var json = new Option<bool>("--json") { Description = "Print one JSON object on stdout." };
         Option<string?> journal = RunArguments.Journal();
         command.Add(folder);

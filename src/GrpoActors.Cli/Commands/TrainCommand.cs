@@ -19,6 +19,8 @@ internal static class TrainCommand
           grpo train recipes/arithmetic.json --set phases.grpo.steps=100
         """;
 
+    private const int ValueCharactersMax = 100;
+
     public static Command Build(Signals signals)
     {
         var command = new Command("train", Description.ReplaceLineEndings("\n"));
@@ -79,17 +81,13 @@ internal static class TrainCommand
             display.Say($"warning: {warning}");
         }
 
-        // A log keeps every value with its source; a screen shows those that are not the run file's own.
-        foreach (SettingValue value in run.Values.Where(value => display is PlainDisplay || value.Source.Kind is SourceKind.Environment or SourceKind.CommandLine))
+        foreach (SettingValue value in run.Values.Where(value => !value.IsDefault))
         {
-            display.Say($"{value.Key} = {value.Value} ({value.Source})");
+            string shown = value.Value.Length <= ValueCharactersMax ? value.Value : value.Value[..(ValueCharactersMax - 1)] + "…";
+            display.Say($"{value.Key} = {shown} ({value.Source})");
         }
 
-        if (display is not PlainDisplay)
-        {
-            display.Say($"{run.Values.Length} settings; each with its source: grpo config show {runFile}, or plan.json in the run folder");
-        }
-
+        display.Say($"{run.Values.Count(value => value.IsDefault)} settings have their defaults: grpo config show {runFile}, or plan.json in the run folder");
         display.Say($"run folder {run.Folder}");
     }
 }

@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using GrpoActors.Engine.Models;
+using GrpoActors.Formats.DataFiles;
+using GrpoActors.Formats.Files;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Jsonl;
 using GrpoActors.Formats.Safetensors;
@@ -11,22 +13,22 @@ using GrpoActors.Text.Templates;
 
 namespace GrpoActors.Cli.Models;
 
-/// <summary>A command that reads a jsonl file row by row and writes one JSON object for each, as soon as it is known.</summary>
+/// <summary>A command that reads a data file row by row and writes one JSON object for each, as soon as it is known.</summary>
 internal sealed class RowFile
 {
     public const string StandardInput = "-";
 
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public Argument<string> Argument { get; } = new("FILE") { Description = "A jsonl file; - reads stdin." };
+    public Argument<string> Argument { get; } = new("FILE") { Description = "A data file, such as jsonl; - reads stdin." };
 
     /// <summary>The rows, one at a time.</summary>
     /// <exception cref="JsonlFormatException">While reading: a row is no JSON object.</exception>
     public IEnumerable<Row> Rows(ParseResult parsed)
     {
         string path = parsed.GetRequiredValue(Argument);
-        using Stream stream = path == StandardInput ? Console.OpenStandardInput() : File.OpenRead(path);
-        foreach ((long line, JsonElement json) in JsonlReader.Objects(stream, path == StandardInput ? "stdin" : path))
+        using Stream stream = path == StandardInput ? StandardStreams.OpenInput() : File.OpenRead(path);
+        foreach ((long line, JsonElement json) in DataFileReader.Objects(stream, path == StandardInput ? "stdin" : path))
         {
             yield return new Row(path == StandardInput ? "stdin" : path, line, json);
         }
@@ -54,9 +56,13 @@ internal sealed class RowFile
             return run();
         }
         catch (Exception wrong) when (wrong is HuggingFaceFormatException or UnsupportedModelException or TokenizerFormatException or SafetensorsFormatException or TemplateException
-            or JsonlFormatException or InvalidDataException or FormatException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
+            or InvalidDataException or FormatException)
         {
             throw new MistakeException(wrong.Message);
+        }
+        catch (Exception unreadable) when (unreadable is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
+        {
+            throw new MistakeException(DiskFailure.Sentence(unreadable));
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using GrpoActors.Formats.DataFiles;
 using GrpoActors.Formats.Jsonl;
 
 namespace GrpoActors.Cli.Plots;
@@ -16,7 +17,7 @@ internal sealed record Curve(string Label, IReadOnlyList<(double Step, double Va
         var points = new List<(double, double)>();
         var seen = new SortedSet<string>(StringComparer.Ordinal);
         int lines = 0;
-        foreach ((_, JsonElement row) in JsonlReader.Objects(stream, file))
+        foreach ((_, JsonElement row) in DataFileReader.Objects(stream, file))
         {
             lines++;
             if (Number(row, metric) is { } value)

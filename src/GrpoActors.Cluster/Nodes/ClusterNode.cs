@@ -95,7 +95,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <exception cref="ConfigException">The run file, the node's options, or what they name, is wrong.</exception>
     public static async Task<ClusterNode> OpenAsync(NodeOptions options, GrpoRunSettings settings, Action<StepReport> report, ILoggerFactory logs)
     {
-        PlanResult plan = GrpoRun.Check(options.RunFile, settings);
+        PlanResult plan = GrpoRun.Check(options.RunFile, settings, withRows: false); // Build reads them
         RunSetup setup = RunComposition.Build(plan.PlanOrThrow(), settings.Rewards);
         RunFolder? folder = null;
         try

@@ -20,7 +20,7 @@ internal sealed class KnownMembers(string file, ILogger log)
         }
         catch (Exception e) when (DiskFailure.Is(e) || e is UriFormatException or ArgumentException)
         {
-            log.MembersUnusable(file, e.Message);
+            log.MembersUnusable(file, DiskFailure.Is(e) ? DiskFailure.Reason(e) : "a line is no address");
             return [];
         }
     }
@@ -36,7 +36,7 @@ internal sealed class KnownMembers(string file, ILogger log)
         }
         catch (Exception e) when (DiskFailure.Is(e))
         {
-            log.MembersNotKept(file, e.Message);
+            log.MembersNotKept(file, DiskFailure.Reason(e));
         }
     }
 

@@ -6,6 +6,7 @@ using Akka.Hosting;
 using Akka.Persistence.Sql;
 using GrpoActors.Actors;
 using GrpoActors.Core.Plans;
+using GrpoActors.Formats.Files;
 
 namespace GrpoActors.Cluster.Nodes;
 
@@ -34,7 +35,7 @@ internal static class NodeHocon
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or ConfigurationException or AkkaException)
         {
-            errors.Add(new ConfigError("config", $"{file} cannot be read: {e.Message}", "Name a HOCON file such as hocon/cluster.conf."));
+            errors.Add(new ConfigError("config", $"{file} cannot be read: {(DiskFailure.Is(e) ? DiskFailure.Reason(e) : e.Message.TrimEnd('.'))}.", "Name a HOCON file such as hocon/cluster.conf."));
             return Reference;
         }
     }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using GrpoActors.Formats.Files;
 
 namespace GrpoActors.Cluster.Security;
 
@@ -41,7 +42,7 @@ internal sealed class JoinSecret
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new SecurityMistakeException($"The join secret cannot be read from {file} (grpo.security.secret-file): {e.Message}", e);
+                throw new SecurityMistakeException($"The join secret cannot be read from {file} (grpo.security.secret-file): {DiskFailure.Reason(e)}.", e);
             }
         }
 

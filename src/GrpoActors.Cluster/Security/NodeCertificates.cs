@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using GrpoActors.Formats.Files;
 
 namespace GrpoActors.Cluster.Security;
 
@@ -21,7 +22,7 @@ internal static class NodeCertificates
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new SecurityMistakeException($"The certificate {path} (grpo.security.certificate) cannot be read: {e.Message}", e);
+            throw new SecurityMistakeException($"The certificate {path} (grpo.security.certificate) cannot be read: {(DiskFailure.Is(e) ? DiskFailure.Reason(e) : "it is damaged, of another form, or its password is another")}.", e);
         }
     }
 
@@ -39,7 +40,7 @@ internal static class NodeCertificates
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new SecurityMistakeException($"The certificates in {path} (grpo.security.authorities) cannot be read: {e.Message}", e);
+            throw new SecurityMistakeException($"The certificates in {path} (grpo.security.authorities) cannot be read: {(DiskFailure.Is(e) ? DiskFailure.Reason(e) : "it is damaged, of another form, or its password is another")}.", e);
         }
     }
 

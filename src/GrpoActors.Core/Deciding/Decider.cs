@@ -92,7 +92,7 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
             long version = e.After.Version.Steps;
             if (expected.TryGetValue(version, out Digest chain) && chain != e.After.Chain)
             {
-                string reason = $"Step {e.Before.Version.Steps}, computed again after the journal lost its tail, "
+                string reason = $"Step {e.Before.Version.Steps + 1}, computed again after the journal lost its tail, "
                     + $"differs from what the checkpoint of step {version} recorded.";
                 batch = new DecidedBatch(Events[0].Before.Position, [], [new Effect.StopRun(reason)], Missed);
                 return taken with { IsStopped = true };

@@ -43,7 +43,7 @@ public sealed record OpenWait(string Owner, string For, ImmutableArray<string> H
         bool trained = pipeline.Learning.Trained?.Step == pipeline.Run.Version.Steps;
         if (pipeline.Groups.Requested is { } step && step == pipeline.Run.Version.Steps && !trained)
         {
-            yield return new(nameof(GroupAggregator), "training", [$"step {step}"], GroupAggregator.Deadline(step, pipeline.Groups.Attempt));
+            yield return new(nameof(GroupAggregator), "training", [$"step {step + 1}"], GroupAggregator.Deadline(step, pipeline.Groups.Attempt));
         }
     }
 

@@ -57,7 +57,7 @@ public static class ObjectiveReplay
         }
         catch (JsonException e)
         {
-            throw new FormatException($"The dump is not JSON: {e.Message}", e);
+            throw new FormatException($"The dump is not JSON: {JsonFault.Words(e)}.", e);
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or NonFiniteTokenException)
         {

@@ -60,7 +60,7 @@ public static class GroupAggregator
         return plan.DropZeroSpread && rewards.All(reward => reward == rewards[0]) ? DropReason.NoSpread : DropReason.None;
     }
 
-    internal static DeadlineId Deadline(long step, int attempt) => new(Waits.Training, $"step {step}", attempt);
+    internal static DeadlineId Deadline(long step, int attempt) => new(Waits.Training, $"step {step + 1}", attempt);
 }
 
 /// <param name="Silence">Training is asked for again after this long without an answer.</param>

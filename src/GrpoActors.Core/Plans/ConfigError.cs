@@ -51,7 +51,11 @@ public readonly record struct ValueSource(SourceKind Kind, string Name, int Line
 /// <summary>A filled value, as <c>grpo config show</c> prints it.</summary>
 /// <param name="Key">With its path.</param>
 /// <param name="Value">As JSON.</param>
-public sealed record SettingValue(string Key, string Value, ValueSource Source, SettingPart Part);
+public sealed record SettingValue(string Key, string Value, ValueSource Source, SettingPart Part)
+{
+    /// <summary>It is what would hold if nobody had written it.</summary>
+    public bool IsDefault { get; init; }
+}
 
 /// <summary>What a setting may change.</summary>
 public enum SettingPart : byte

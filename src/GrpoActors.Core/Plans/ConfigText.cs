@@ -31,7 +31,7 @@ internal static class ConfigText
         catch (JsonException e)
         {
             int line = (int)(e.LineNumber ?? 0) + 1;
-            errors.Add(new("", $"is no valid JSON at line {line}, byte {(e.BytePositionInLine ?? 0) + 1}: {Reason(e)}.", "Comments and trailing commas are allowed.", new(SourceKind.File, name, line)));
+            errors.Add(new("", $"is no valid JSON at line {line}, byte {(e.BytePositionInLine ?? 0) + 1}: {JsonFault.Words(e)}.", "Comments and trailing commas are allowed.", new(SourceKind.File, name, line)));
             return null;
         }
     }
@@ -51,14 +51,6 @@ internal static class ConfigText
         ConfigNode.List list => new ConfigNode.List([.. list.Items.Select(item => Relocate(item, source))], source),
         _ => node with { Source = source },
     };
-
-    // The library's sentence without its own (zero-based) position and full stop.
-    private static string Reason(JsonException e)
-    {
-        string message = e.Message;
-        int position = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        return (position < 0 ? message : message[..position]).TrimEnd('.', ' ');
-    }
 
     private static ConfigNode Value(ref Utf8JsonReader reader, string name, LineCounter lines, List<ConfigError> errors, string path)
     {

@@ -14,7 +14,8 @@ public static class ConfigurationPage
         A run file is JSON; comments and trailing commas are allowed. Keys are TRL's, in snake case, where TRL has the setting (marked *TRL*), else
         verl's (marked *verl*) or those of transformers' TrainingArguments (marked *transformers*), else our own. What a run file leaves out is filled in, by the dialect
         where the three differ. Every value and where it comes from: `grpo config show recipes/arithmetic.json`. All mistakes at once, each with
-        what to do: `grpo config check recipes/arithmetic.json`.
+        what to do: `grpo config check recipes/arithmetic.json`. It reads what a start reads: the run file, the model's folder (its weights for their digest), rewards, and every row of every
+        data file through tokenizer and chat template; `grpo train --dry-run` checks the same. What lies in the run folder is not looked at.
 
         A later layer wins:
 
@@ -25,8 +26,8 @@ public static class ConfigurationPage
         | environment | `GRPO__phases__grpo__steps=300` (capitals are the same) |
         | command line | `--set phases.grpo.steps=300`; some settings have options of their own, such as `--seed` |
 
-        Phases and rewards are addressed by name. A value is JSON, or a text without quotes. `null` brings the default back.
-        Paths in a run file are relative to its folder, paths typed elsewhere to the current folder.
+        Phases and rewards are addressed by name. A value is JSON, or a text without quotes. `null` brings the default back (but for max_grad_norm).
+        Paths in a run file are relative to its folder, paths typed elsewhere to the current folder; `~` at the beginning is the home folder.
 
         Settings marked *operation* may change at any start of a run. All others, and the SHA-256 of data, starting weights and tokenizer, are
         the run's identity: a run folder goes on only with the identity that it began with.

@@ -166,8 +166,8 @@ internal static class ObjectiveSchema
         "How rewards become advantages. grpo: less the group's mean, divided as scale_rewards says; rloo: less the mean of the others; gpg: less the mean, scaled by the share of rewards that are not 0; grpo_passk: only the best of a group; opo: less the mean weighted by length; gdpo: each reward function normalised by itself, then their sum over the batch; reinforce_plus_plus: whitened over the batch's tokens; reinforce_plus_plus_baseline: the same, less the group's mean. remax, gae and process_supervision are refused with the reason.")
     { DefaultInWords = ByObjective, Origin = NameOrigin.Verl, AlsoKnownAs = ["advantage_estimator", "advantage", "multi_objective_aggregation"] };
 
-    public static readonly Setting<AdvantageScale> ScaleRewards = new("scale_rewards", new ChoiceForm<AdvantageScale>(("group", AdvantageScale.Group), ("batch", AdvantageScale.Batch), ("none", AdvantageScale.None)),
-        "What advantages are divided by: the deviation of the group, of the batch, or nothing.")
+    public static readonly Setting<AdvantageScale> ScaleRewards = new("scale_rewards", new ChoiceForm<AdvantageScale>(("group", AdvantageScale.Group), ("batch", AdvantageScale.Batch), ("none", AdvantageScale.None)) { Flags = (AdvantageScale.Group, AdvantageScale.None) },
+        "What advantages are divided by: the deviation of the group, of the batch, or nothing; true is group and false none, as in TRL.")
     { DefaultInWords = ByObjective, Origin = NameOrigin.Trl, AlsoKnownAs = ["norm_adv_by_std_in_grpo"] };
 
     public static readonly Setting<double> AdvantageEpsilon = new("advantage_epsilon", AtLeast0, "Added to a deviation before dividing by it; with 0, a group without spread gets 0.")

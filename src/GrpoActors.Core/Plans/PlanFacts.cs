@@ -36,7 +36,11 @@ public sealed record EngineFacts(string NumericsRevision);
 /// <param name="Config">Canonical JSON; null for a folder.</param>
 /// <param name="Tokenizer">Null for a folder.</param>
 /// <param name="Chat">Null where the run file says nothing about conversations.</param>
-public sealed record ModelOptions(string? Path, string? Config, TokenizerOptions? Tokenizer, ChatOptions? Chat = null);
+public sealed record ModelOptions(string? Path, string? Config, TokenizerOptions? Tokenizer, ChatOptions? Chat = null)
+{
+    /// <summary>Key of errors that are about the template file of <see cref="Chat"/>, not about the model.</summary>
+    public const string ChatTemplateKey = "chat.chat_template_path";
+}
 
 /// <param name="TemplatePath">A Jinja file; null: the model's own template.</param>
 /// <param name="Variables">Canonical JSON object.</param>
@@ -76,4 +80,5 @@ public sealed record DataFacts(long Rows, Digest Sha256, long? Answers = null);
 /// <param name="Revision">Raised when the function's results change.</param>
 /// <param name="NeedsAnswer">It abstains where a row has no answer.</param>
 /// <param name="Objection">Why its calls will fail on this machine, as a clause; null: nothing is known.</param>
-public sealed record RewardFacts(int Revision, bool NeedsAnswer = false, string? Objection = null);
+/// <param name="Warnings">What is allowed in its settings but may surprise; each continues "rewards.NAME.settings.": "pattern has look-around, ...".</param>
+public sealed record RewardFacts(int Revision, bool NeedsAnswer = false, string? Objection = null, ImmutableArray<string> Warnings = default);

@@ -46,7 +46,7 @@ public static class PlanIdentity
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
-            throw new InvalidDataException($"is damaged: {e.Message}", e);
+            throw new InvalidDataException($"is damaged: {(e is JsonException broken ? JsonFault.Words(broken) : "a value in it is not what it should be")}.", e);
         }
     }
 

@@ -66,9 +66,9 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
     {
         string folder = run.Get(Keys.Run.RunDir, $"runs/{options.Name}", "from the run file's name");
         var operation = new RunOperation(
-            folder, run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), run.Get(Keys.Run.Threads), run.Get(Keys.Run.GroupsPerTicket),
+            AtHome(folder), run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), run.Get(Keys.Run.Threads), run.Get(Keys.Run.GroupsPerTicket),
             run.Get(Keys.Run.MicroBatchTokens), run.Get(Keys.Run.SaveSteps), run.Get(Keys.Run.SamplesSteps),
-            new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal), run.Get(Keys.Run.GradientCheckpointing),
+            new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal) is { } journal ? AtHome(journal) : null, run.Get(Keys.Run.GradientCheckpointing),
             new RetentionPlan(run.Get(Keys.Run.SaveTotalLimit), run.Get(Keys.Run.SaveBest), run.Get(Keys.Run.JournalSteps)), run.Get(Keys.Run.RewardFailuresMax));
         SectionReader deadlines = run.Section(Keys.Run.Deadlines);
         return operation with
@@ -118,7 +118,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         }
 
         var asked = new ModelOptions(path, config, tokenizer, chat);
-        ModelFacts? known = model.Learn(folder ? Keys.Model.Path : Keys.Model.Config, facts.Model(asked, seed));
+        ModelFacts? known = LearnModel(model, folder ? Keys.Model.Path : Keys.Model.Config, facts.Model(asked, seed));
         if (known is not null && known.ChatTemplate is null && chat is not null)
         {
             model.Wrong(Keys.Model.Chat, "is given, but the model has no chat template.", "Give chat.chat_template_path, or remove it.");
@@ -129,6 +129,17 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             ? new ChatPlan(template, chat?.Variables ?? "{}", chat?.ApplyToPrompts ?? false, chat?.System, chat?.TemplatePath)
             : null;
         return (new ModelSource(path, known?.Config, rendering, tokenizer), known);
+    }
+
+    // What is wrong with the template file is said of its key; the rest is about the model.
+    private static ModelFacts? LearnModel(SectionReader model, Setting source, Finding<ModelFacts> fact)
+    {
+        if (fact.Errors.FirstOrDefault(error => error.Key == ModelOptions.ChatTemplateKey) is { } template)
+        {
+            model.Section(Keys.Model.Chat).Wrong(Keys.Chat.TemplatePath, template.Problem, template.Fix);
+        }
+
+        return model.Learn(source, fact with { Errors = [.. fact.Errors.Where(error => error.Key != ModelOptions.ChatTemplateKey)] });
     }
 
     private ChatOptions Chat(SectionReader chat) => new(
@@ -186,7 +197,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         var more = phase.Get(Keys.Phase.ScheduleSettings);
         if (phase.Sound(Keys.Phase.Schedule, Keys.Phase.WarmupSteps, Keys.Phase.ScheduleSettings))
         {
-            CheckSchedule(phase, kind, steps, warmup, more);
+            CheckSchedule(phase, kind, steps, warmup, learningRate, more);
         }
 
         double? Number(string name) => more.TryGetValue(name, out double value) ? value : null;
@@ -207,7 +218,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         };
     }
 
-    private void CheckSchedule(SectionReader phase, string kind, int steps, int warmup, ImmutableSortedDictionary<string, double> more)
+    private void CheckSchedule(SectionReader phase, string kind, int steps, int warmup, double peak, ImmutableSortedDictionary<string, double> more)
     {
         if (kind == "constant" && warmup > 0)
         {
@@ -216,6 +227,17 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         else if (phase.Sound(Keys.Phase.Steps) && warmup > steps)
         {
             _warnings.Add($"{phase.Path}: warmup_steps ({warmup}) exceed the phase's steps ({steps}), so the learning rate never reaches its peak.");
+        }
+
+        if (kind == "cosine_with_min_lr" && more.ContainsKey("min_lr") == more.ContainsKey("min_lr_rate"))
+        {
+            phase.Wrong(
+                Keys.Phase.ScheduleSettings, $"has {(more.ContainsKey("min_lr") ? "both" : "neither")} min_lr {(more.ContainsKey("min_lr") ? "and" : "nor")} min_lr_rate, and lr_scheduler_type {kind} needs one of them.",
+                "Give the lowest rate, { \"min_lr\": 1e-7 }, or its share of learning_rate, { \"min_lr_rate\": 0.1 }.");
+        }
+        else if (kind == "polynomial" && phase.Sound(Keys.Phase.LearningRate) && (more.TryGetValue("lr_end", out double end) ? end : 1e-7) is var lowest && lowest >= peak)
+        {
+            phase.Wrong(Keys.Phase.ScheduleSettings, $"has lr_end {RealForm.Number(lowest)}{(more.ContainsKey("lr_end") ? "" : " by default")}, which is not below learning_rate ({RealForm.Number(peak)}).", "Lower lr_end.");
         }
 
         string[] takes = Keys.ScheduleSettings(kind);
@@ -349,6 +371,11 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             _warnings.Add($"{reward.KeyOf(Keys.Reward.Settings)} {objection}; on this machine every call fails.");
         }
 
+        if (known is { Warnings.IsDefaultOrEmpty: false })
+        {
+            _warnings.AddRange(known.Warnings.Select(warning => $"{reward.KeyOf(Keys.Reward.Settings)}.{warning}"));
+        }
+
         return new RewardPlan(name, kind, known?.Revision ?? 0, weight, settings, reward.Get(Keys.Reward.Timeout), reward.Get(Keys.Reward.Retries));
     }
 
@@ -425,7 +452,10 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
 
     // Paths in the run file are relative to it, so that it can be used from anywhere; typed ones are relative to where they are typed.
     private string Resolve(SectionReader section, Setting setting, string path) =>
-        section.SourceOf(setting).Kind == SourceKind.File && options.Folder.Length > 0 ? Path.Combine(options.Folder, path) : path;
+        Path.Combine(section.SourceOf(setting).Kind == SourceKind.File ? options.Folder : "", AtHome(path));
+
+    private string AtHome(string path) =>
+        options.Home.Length > 0 && (path == "~" || path.StartsWith("~/", StringComparison.Ordinal)) ? options.Home + path[1..] : path;
 
     private void Twice(SectionReader run, SectionSetting list, IReadOnlyList<(string Path, ConfigNode Node)> items)
     {

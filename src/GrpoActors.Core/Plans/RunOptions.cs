@@ -12,10 +12,11 @@ public sealed class RunOptions
     /// <summary>What the names of environment variables begin with; <c>__</c> stands for the dot.</summary>
     public const string EnvironmentPrefix = "GRPO__";
 
-    private RunOptions(string name, string folder, ConfigNode? root, ImmutableArray<ConfigError> errors)
+    private RunOptions(string name, string folder, string home, ConfigNode? root, ImmutableArray<ConfigError> errors)
     {
         Name = name;
         Folder = folder;
+        Home = home;
         Root = root;
         Errors = errors;
     }
@@ -26,13 +27,17 @@ public sealed class RunOptions
     /// <summary>The run file's folder, which its paths are relative to; empty: the current one.</summary>
     public string Folder { get; }
 
+    /// <summary>What <c>~</c> at the beginning of a path stands for; empty: itself.</summary>
+    public string Home { get; }
+
     internal ConfigNode? Root { get; }
 
     internal ImmutableArray<ConfigError> Errors { get; }
 
     /// <param name="json">Text of a run file: JSON, comments and trailing commas allowed.</param>
     /// <param name="path">Where it stands; names it in messages and gives its folder.</param>
-    public static RunOptions Parse(string json, string path = "run.json")
+    /// <param name="home">What <c>~</c> at the beginning of a path stands for; empty: itself.</param>
+    public static RunOptions Parse(string json, string path = "run.json", string home = "")
     {
         var errors = new List<ConfigError>();
         ConfigNode? root = ConfigText.Parse(json, Path.GetFileName(path), errors);
@@ -42,7 +47,7 @@ public sealed class RunOptions
             root = null;
         }
 
-        return new RunOptions(Path.GetFileNameWithoutExtension(path), Path.GetDirectoryName(path) ?? "", root, [.. errors]);
+        return new RunOptions(Path.GetFileNameWithoutExtension(path), Path.GetDirectoryName(path) ?? "", home, root, [.. errors]);
     }
 
     /// <summary>One value more, which wins over all before it.</summary>
@@ -85,7 +90,7 @@ public sealed class RunOptions
             root = Lay(Root, key.Split('.'), 0, ConfigText.ParseValue(value, source), errors);
         }
 
-        return new RunOptions(Name, Folder, root, [.. errors]);
+        return new RunOptions(Name, Folder, Home, root, [.. errors]);
     }
 
     private static ConfigNode Lay(ConfigNode node, string[] path, int depth, ConfigNode value, List<ConfigError> errors)

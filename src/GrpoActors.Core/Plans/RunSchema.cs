@@ -203,8 +203,8 @@ internal static class RunSchema
 
         public static readonly Setting<int> Steps = new("steps", Count(1), "Steps of the phase.") { Required = true, AlsoKnownAs = ["max_steps", "total_training_steps", "num_steps"] };
 
-        public static readonly Setting<string> Data = new("data", new TextForm("a jsonl file"),
-            "Rows: prompt and completion (sft), prompt and whatever the rewards ask for, such as answer (grpo). Written in the run file: relative to the run file's folder; elsewhere: to the current folder.")
+        public static readonly Setting<string> Data = new("data", new TextForm("a data file"),
+            "Rows, in a file of one JSON object a line, a JSON array, .csv, .tsv or .parquet (all but the last also .gz): prompt and completion (sft), prompt and whatever the rewards ask for, such as answer (grpo). Written in the run file: relative to the run file's folder; elsewhere: to the current folder.")
         { Required = true, AlsoKnownAs = ["train_files", "dataset", "train_file", "dataset_name", "prompts"] };
 
         public static readonly Setting<bool> ResetOptimizer = new("reset_optimizer", new FlagForm(), "Begin the phase with fresh moments and update count.") { Default = true };
@@ -232,8 +232,8 @@ internal static class RunSchema
 
         public static readonly Setting<double> AdamEpsilon = new("adam_epsilon", new RealForm(0, aboveMin: true), "Added to the root of the second moment.") { Default = 1e-8, Origin = NameOrigin.Transformers, AlsoKnownAs = ["adam_eps", "eps"] };
 
-        public static readonly Setting<double> MaxGradNorm = new("max_grad_norm", new RealForm(0, aboveMin: true), "The gradient of an update is scaled down to this global norm.")
-        { Default = 1, Origin = NameOrigin.Transformers, AlsoKnownAs = ["grad_clip", "clip_grad", "gradient_clipping"] };
+        public static readonly Setting<double> MaxGradNorm = new("max_grad_norm", new RealForm(0), "The gradient of an update is scaled down to this global norm; 0 or null: never.")
+        { Default = 1, Null = [0], Origin = NameOrigin.Transformers, AlsoKnownAs = ["grad_clip", "clip_grad", "gradient_clipping"] };
 
         public static readonly Setting<int> MaxPromptLength = new("max_prompt_length", Count(1), "Longest prompt, in tokens, chat template included.")
         { DefaultInWords = "what the model's context leaves beside max_completion_length", Origin = NameOrigin.Trl };
@@ -335,7 +335,7 @@ internal static class RunSchema
 
     internal static class Evaluation
     {
-        public static readonly Setting<string> Data = new("data", new TextForm("a jsonl file"), "Held-out problems: prompt and whatever the reward asks for. Relative as a phase's data.") { Required = true, AlsoKnownAs = ["val_files", "eval_dataset", "test_files"] };
+        public static readonly Setting<string> Data = new("data", new TextForm("a data file"), "Held-out problems: prompt and whatever the reward asks for. Relative as a phase's data.") { Required = true, AlsoKnownAs = ["val_files", "eval_dataset", "test_files"] };
 
         public static readonly Setting<int> EvalSteps = new("eval_steps", Count(0), "Within grpo phases, every so many steps; 0: only at the start and the end of each grpo phase.")
         { Default = 0, Origin = NameOrigin.Transformers, Synonym = "every", AlsoKnownAs = ["test_freq", "eval_every", "eval_freq"] };

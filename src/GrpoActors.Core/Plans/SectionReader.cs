@@ -86,6 +86,10 @@ internal sealed class SectionReader
                 return value;
             }
         }
+        else if (!setting.Null.IsEmpty && _map[setting.Key] is { IsNull: true } none)
+        {
+            (value, source) = (setting.Null[0], none.Source);
+        }
         else if (setting.Required)
         {
             Wrong(setting, "is missing.", $"Expected {setting.Expected}.");
@@ -105,7 +109,11 @@ internal sealed class SectionReader
 
         if (value is not null)
         {
-            _findings.Values.Add(new(KeyOf(setting), setting.Form.Show(value), source, setting.Part));
+            string shown = setting.Form.Show(value);
+            _findings.Values.Add(new(KeyOf(setting), shown, source, setting.Part)
+            {
+                IsDefault = source.Kind <= SourceKind.Derived || shown == setting.DefaultShown(_findings.Dialect),
+            });
         }
 
         return value;

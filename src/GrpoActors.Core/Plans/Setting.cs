@@ -55,6 +55,9 @@ internal sealed record Setting<T>(string Key, ValueForm<T> Form, string Summary)
 
     public bool HasDefault => _defaults.Length > 0;
 
+    /// <summary>What <c>null</c> stands for, where that is not the default: [] for the default.</summary>
+    public ImmutableArray<T> Null { get; init; } = [];
+
     public override string Expected => Form.Expected;
 
     public T DefaultIn(Dialect dialect) => _defaults.Length == 1 ? _defaults[0] : _defaults[(int)dialect];

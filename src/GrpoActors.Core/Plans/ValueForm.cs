@@ -45,6 +45,12 @@ internal sealed class WholeForm<T>(T min, T max) : ValueForm<T>
     }
 
     public override string Show(T value) => value.ToString(null, CultureInfo.InvariantCulture);
+
+    /// <summary>A number that is whole but too large is told how large it may be.</summary>
+    public override string Hint(ConfigNode node) =>
+        node is ConfigNode.Scalar { Kind: JsonValueKind.Number } scalar && BigInteger.TryParse(scalar.Text, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+            ? $"Expected a whole number from {min} to {max}."
+            : base.Hint(node);
 }
 
 /// <param name="aboveMin">The bound itself is excluded.</param>
@@ -95,8 +101,10 @@ internal sealed class FlagForm : ValueForm<bool>
 
     public override bool TryRead(ConfigNode node, out bool value)
     {
-        value = node is ConfigNode.Scalar { Kind: JsonValueKind.True };
-        return value || node is ConfigNode.Scalar { Kind: JsonValueKind.False };
+        // True and False as Python writes them come from scripts that build command lines.
+        string? text = Text(node);
+        value = node is ConfigNode.Scalar { Kind: JsonValueKind.True } || text is "True";
+        return value || node is ConfigNode.Scalar { Kind: JsonValueKind.False } || text is "False";
     }
 
     public override string Show(bool value) => value ? "true" : "false";
@@ -104,10 +112,21 @@ internal sealed class FlagForm : ValueForm<bool>
 
 internal sealed class ChoiceForm<T>(params (string Name, T Value)[] choices) : ValueForm<T>
 {
+    private static readonly FlagForm Flag = new();
+
+    /// <summary>Values that are taken for true and false, where another trainer's setting is a flag.</summary>
+    public (T True, T False)? Flags { get; init; }
+
     public override string Expected => "one of " + string.Join(", ", choices.Select(choice => choice.Name));
 
     public override bool TryRead(ConfigNode node, out T value)
     {
+        if (Flags is { } flags && Flag.TryRead(node, out bool flag))
+        {
+            value = flag ? flags.True : flags.False;
+            return true;
+        }
+
         string? text = Text(node);
         foreach (var choice in choices)
         {

@@ -190,7 +190,7 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             trainer.Backward(coefficients, []);
         }
 
-        UpdateResult result = Update(optimizer, batch.Inputs.LearningRate, $"step {batch.Inputs.Step}");
+        UpdateResult result = Update(optimizer, batch.Inputs.LearningRate, $"step {batch.Inputs.Step + 1}");
         metrics.Set("loss", loss / targets);
         metrics.Set("entropy", entropy / targets);
         metrics.Set("num_target_tokens", targets);
@@ -441,11 +441,11 @@ public sealed class StepTrainer(ITrainer trainer, SeedTree seeds, int microBatch
             {
                 if (!float.IsFinite(scores.LogProbs[target]))
                 {
-                    return $"The log-prob of token {position} of worked example {inputs.FirstExample + start + i} is {scores.LogProbs[target]} in step {inputs.Step}; a finite number was expected. Nothing was learned from this step.";
+                    return $"The log-prob of token {position} of worked example {inputs.FirstExample + start + i} is {scores.LogProbs[target]} in step {inputs.Step + 1}; a finite number was expected. Nothing was learned from this step.";
                 }
             }
         }
 
-        return $"The loss of step {inputs.Step} is not finite. Nothing was learned from it.";
+        return $"The loss of step {inputs.Step + 1} is not finite. Nothing was learned from it.";
     }
 }

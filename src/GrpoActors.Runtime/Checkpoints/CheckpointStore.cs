@@ -272,7 +272,7 @@ public sealed class CheckpointStore(IDisk disk, string folder) : ICheckpointStor
         }
         catch (Exception e) when (DiskFailure.Is(e))
         {
-            return new FoundCheckpoint.Damaged(step, Sentence(path, $"it cannot be read ({e.Message.TrimEnd('.')})"));
+            return new FoundCheckpoint.Damaged(step, Sentence(path, $"it cannot be read ({DiskFailure.Reason(e)})"));
         }
     }
 

@@ -1,49 +1,53 @@
 using System.Security.Cryptography;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
+using GrpoActors.Formats.DataFiles;
+using GrpoActors.Formats.Files;
 using GrpoActors.Formats.Jsonl;
 
 namespace GrpoActors.Runtime.Composition;
 
-/// <summary>A jsonl file of prompts, conversations or worked examples.</summary>
+/// <summary>A data file of prompts, conversations or worked examples.</summary>
 internal static class DataFile
 {
     private const int RowErrorsMax = 5;
 
-    /// <summary>Rows and hash of a file, or what is wrong with it. Rows are encoded only where their number depends on it.</summary>
-    /// <param name="encoder">Null where the model could not be had.</param>
-    public static Finding<DataFacts> Facts(DataOptions data, RowEncoder? encoder)
+    /// <summary>Rows and hash of a file, or what is wrong with it.</summary>
+    /// <param name="encoder">Encodes the rows as the run will, so that all that <see cref="Read"/> would refuse is found. Null: they are only parsed and counted.</param>
+    /// <param name="context">Most tokens that a worked example may have.</param>
+    public static Finding<DataFacts> Facts(DataOptions data, RowEncoder? encoder, int context)
     {
+        var errors = new List<ConfigError>();
         try
         {
             long rows = 0, answers = 0;
-            foreach (JsonlRow row in Rows(data.Path, data.Use, data.Columns))
+            foreach (string? answer in encoder is null ? Rows(data).Select(row => row.Answer) : Encoded(data, encoder, context, reserve: 0, key: "", errors).Select(row => row.Answer))
             {
-                if (data.Overlong == OverlongPrompts.Filter && encoder is not null && encoder.Encode(row, data.Columns, data.Use).PromptTokens.Length > data.MaxPromptLength)
-                {
-                    continue;
-                }
-
                 rows++;
-                answers += row.Answer is null ? 0 : 1;
+                answers += answer is null ? 0 : 1;
             }
 
-            return rows == 0
-                ? new ConfigError("", $"is \"{data.Path}\", which has no rows{(data.Overlong == OverlongPrompts.Filter ? $" of at most {data.MaxPromptLength} tokens" : "")}.", "Name a jsonl file with one object a line.")
-                : new DataFacts(rows, Hash(data.Path), data.Use == DataUse.Prompts ? answers : null);
+            if (errors.Count == 0)
+            {
+                return rows == 0
+                    ? new ConfigError("", $"is \"{data.Path}\", which has no rows{(data.Overlong == OverlongPrompts.Filter ? $" of at most {data.MaxPromptLength} tokens" : "")}.", "Name a file with rows, such as a jsonl file with one object a line.")
+                    : new DataFacts(rows, Hash(data.Path), data.Use == DataUse.Prompts ? answers : null);
+            }
         }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        catch (Exception unreadable) when (DiskFailure.Is(unreadable))
         {
-            return new ConfigError("", $"is \"{data.Path}\", which cannot be read: {unreadable.Message}", "Name an existing jsonl file; paths are relative to the run file.");
+            errors.Add(new("", $"is \"{data.Path}\", which cannot be read: {DiskFailure.Reason(unreadable)}.", "Name an existing data file; paths are relative to the run file."));
+        }
+        catch (DataFileException unusable)
+        {
+            errors.Add(new("", $"is \"{data.Path}\", which {unusable.Problem}.", ""));
         }
         catch (JsonlFormatException wrong)
         {
-            return new ConfigError("", $"has a row that cannot be used: {wrong.Message}", "Mend or remove the row.");
+            errors.Add(new("", $"has a row that cannot be used: {wrong.Message}", "Mend or remove the row."));
         }
-        catch (RowException wrong)
-        {
-            return new ConfigError("", $"is \"{data.Path}\", of which a row {wrong.Message}.", "Mend or remove the row.");
-        }
+
+        return new Finding<DataFacts>(null, [.. errors]);
     }
 
     /// <summary>The rows with their tokens.</summary>
@@ -52,31 +56,39 @@ internal static class DataFile
     /// <exception cref="ConfigException">A row is too long or cannot be encoded; names its line.</exception>
     public static PromptTable Read(DataPlan data, DataUse use, RowEncoder encoder, int context, int reserve, string key)
     {
-        var rows = new List<PromptRow>();
         var errors = new List<ConfigError>();
-        foreach (JsonlRow row in Rows(data.Path, use, data.Columns))
+        PromptRow[] rows = [.. Encoded(new DataOptions(data.Path, use, data.Columns, data.MaxPromptLength, data.Overlong), encoder, context, reserve, key, errors)];
+        return errors.Count == 0 ? new PromptTable(rows) : throw new ConfigException([.. errors]);
+    }
+
+    /// <summary>The rows that remain, with their tokens, until some are wrong.</summary>
+    /// <param name="errors">Given what is wrong with a row, under <paramref name="key"/>.</param>
+    private static IEnumerable<PromptRow> Encoded(DataOptions data, RowEncoder encoder, int context, int reserve, string key, List<ConfigError> errors)
+    {
+        foreach (JsonlRow row in Rows(data))
         {
-            string where = $"{Path.GetFileName(data.Path)}, line {row.Line}";
+            string where = $"{Path.GetFileName(data.Path)}, {JsonlRow.PlaceOf(data.Path)} {row.Line}";
+            PromptRow? encoded = null;
             try
             {
-                if (Fitted(encoder.Encode(row, data.Columns, use), data) is { } encoded)
-                {
-                    rows.Add(encoded);
-                    Check(encoded, where);
-                }
+                encoded = Fitted(encoder.Encode(row, data.Columns, data.Use), data);
             }
             catch (RowException wrong)
             {
                 errors.Add(new(key, $"has a row that cannot be used: {where} {wrong.Message}.", "Mend or remove the row."));
             }
 
+            if (encoded is not null)
+            {
+                Check(encoded, where);
+                yield return encoded;
+            }
+
             if (errors.Count >= RowErrorsMax)
             {
-                break;
+                yield break;
             }
         }
-
-        return errors.Count == 0 ? new PromptTable(rows) : throw new ConfigException([.. errors]);
 
         void Check(PromptRow row, string where)
         {
@@ -92,15 +104,15 @@ internal static class DataFile
         }
     }
 
-    private static PromptRow? Fitted(PromptRow row, DataPlan data) => data.Overlong switch
+    private static PromptRow? Fitted(PromptRow row, DataOptions data) => data.Overlong switch
     {
         OverlongPrompts.Filter when row.PromptTokens.Length > data.MaxPromptLength => null,
         OverlongPrompts.Truncate when row.PromptTokens.Length > data.MaxPromptLength => row with { PromptTokens = row.PromptTokens[^data.MaxPromptLength..] },
         _ => row,
     };
 
-    private static IEnumerable<JsonlRow> Rows(string path, DataUse use, DataColumns columns) =>
-        JsonlReader.Read(path, new JsonlColumns(Prompt: columns.Prompt, Answer: columns.Answer, CompletionNeeded: use == DataUse.Examples));
+    private static IEnumerable<JsonlRow> Rows(DataOptions data) =>
+        DataFileReader.Read(data.Path, new JsonlColumns(Prompt: data.Columns.Prompt, Answer: data.Columns.Answer, CompletionNeeded: data.Use == DataUse.Examples));
 
     private static Digest Hash(string path)
     {

@@ -1,8 +1,10 @@
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
 using GrpoActors.Engine.Models;
+using GrpoActors.Formats.Files;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Safetensors;
+using GrpoActors.Hub;
 using GrpoActors.Rewards;
 using GrpoActors.Text;
 using GrpoActors.Text.Templates;
@@ -10,7 +12,8 @@ using GrpoActors.Text.Templates;
 namespace GrpoActors.Runtime.Composition;
 
 /// <summary>What a plan must know of this machine's files, engines and rewards. Each thing is read once.</summary>
-internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
+/// <param name="withRows">Encode the rows of data files too, and report those that the run would refuse; else only where their number depends on it.</param>
+internal sealed class HostFacts(RewardRegistry rewards, bool withRows = false) : IPlanFacts
 {
     private (ModelOptions Options, ModelSourceFiles Files)? opened;
 
@@ -22,6 +25,11 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
 
     public Finding<ModelFacts> Model(ModelOptions model, ulong seed)
     {
+        if (ChatTemplate(model.Chat?.TemplatePath) is { } mistake)
+        {
+            return mistake;
+        }
+
         try
         {
             ModelSourceFiles files = ModelSourceFiles.Open(model, seed);
@@ -41,18 +49,37 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
         }
         catch (Exception unusable) when (unusable is HuggingFaceFormatException or UnsupportedModelException or TokenizerFormatException or SafetensorsFormatException or TemplateException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return new ConfigError("", $"cannot be used: {unusable.Message}", model.Path is null ? "Mend the description." : "Name a Hugging Face folder with config.json, tokenizer.json and safetensors weights, or fetch one with grpo pull OWNER/NAME.");
+            return new ConfigError("", $"cannot be used: {(DiskFailure.Is(unusable) ? DiskFailure.Sentence(unusable) : unusable.Message)}", model.Path is null ? "Mend the description." : "Name a Hugging Face folder with config.json, tokenizer.json and safetensors weights, or fetch one with grpo pull OWNER/NAME.");
         }
     }
 
     public Finding<DataFacts> Data(DataOptions data, ModelOptions? model) =>
-        DataFile.Facts(data, opened is { } known && known.Options == model ? known.Files.Encoder(model.Chat) : null);
+        opened is { } known && known.Options == model && (withRows || data.Overlong == OverlongPrompts.Filter)
+            ? DataFile.Facts(data, known.Files.Encoder(model.Chat), known.Files.Spec.ContextLength)
+            : DataFile.Facts(data, encoder: null, context: 0);
 
     public Finding<RewardFacts> Reward(string kind, string settings)
     {
         RewardMade made = rewards.Make(kind, settings);
         return made.Reward is { } reward
-            ? new RewardFacts(reward.Revision, reward.NeedsAnswer, reward.Objection)
+            ? new RewardFacts(reward.Revision, reward.NeedsAnswer, reward.Objection, made.Warnings)
             : new Finding<RewardFacts>(null, made.Errors);
+    }
+
+    private static ConfigError? ChatTemplate(string? path)
+    {
+        try
+        {
+            _ = path is null ? null : ModelChat.Read(null, path);
+            return null;
+        }
+        catch (Exception unreadable) when (DiskFailure.Is(unreadable))
+        {
+            return new(ModelOptions.ChatTemplateKey, $"is \"{path}\", which cannot be read: {DiskFailure.Reason(unreadable)}.", "Name an existing Jinja file; paths are relative to the run file.");
+        }
+        catch (Exception unusable) when (unusable is TemplateException or InvalidDataException)
+        {
+            return new(ModelOptions.ChatTemplateKey, $"is \"{path}\", which cannot be used: {unusable.Message}", "Mend the template, or remove the key for the model's own.");
+        }
     }
 }

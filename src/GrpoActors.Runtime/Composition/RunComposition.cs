@@ -14,7 +14,8 @@ public static class RunComposition
     internal const int HeldOutAtOnce = 128;
 
     /// <summary>Checks a run file against this machine. All mistakes at once.</summary>
-    public static PlanResult Plan(RunOptions options, RewardRegistry rewards) => options.ToPlan(new HostFacts(rewards));
+    /// <param name="withRows">Encode the rows too, so that all that <see cref="Build"/> would refuse is found; else they are only parsed.</param>
+    public static PlanResult Plan(RunOptions options, RewardRegistry rewards, bool withRows = false) => options.ToPlan(new HostFacts(rewards, withRows));
 
     /// <exception cref="ConfigException">A data row is too long or cannot be encoded, or this program has no such engine.</exception>
     public static RunSetup Build(RunPlan plan, RewardRegistry rewards)

@@ -13,7 +13,7 @@ using GrpoActors.Runtime.Workers;
 namespace GrpoActors.Runtime.Replay;
 
 /// <summary>One step of a recorded run, computed again from the newest intact checkpoint at or before it and the journalled batches in between.</summary>
-/// <param name="Step">Counts through the whole run, as the journal does.</param>
+/// <param name="Step">Counts through the whole run, from 1: the step that makes version <c>Step</c>.</param>
 /// <param name="From">The checkpoint's step; null where it began at the starting weights.</param>
 /// <param name="Compared">What the journal records and what was computed, in the order in which they come about.</param>
 public sealed record StepReplay(long Step, string Phase, long? From, ImmutableArray<ReplayedValue> Compared)
@@ -24,17 +24,18 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
     /// <exception cref="StorageException">The run cannot be read, or has no such step.</exception>
     public static StepReplay Of(RecordedRun recorded, long step, RunSetup setup, CancellationToken stop)
     {
-        (Dictionary<long, Digest> chains, bool rolledBack) = Chains(recorded, step);
+        long before = step - 1; // steps that were committed when it began
+        (Dictionary<long, Digest> chains, bool rolledBack) = Chains(recorded, before);
         if (rolledBack)
         {
             throw new StorageException($"Step {step} of {recorded.Folder} is a return to an earlier checkpoint: nothing was trained in it.");
         }
 
         CheckpointManifest? checkpoint = recorded.Checkpoints.Scan().OfType<FoundCheckpoint.Intact>()
-            .FirstOrDefault(found => found.Step <= step && chains.TryGetValue(found.Step, out Digest chain) && chain == found.Manifest.Mark.Chain)?.Manifest;
+            .FirstOrDefault(found => found.Step <= before && chains.TryGetValue(found.Step, out Digest chain) && chain == found.Manifest.Mark.Chain)?.Manifest;
         if (checkpoint is null && chains.Keys.Min() is > 0 and long first)
         {
-            throw new StorageException($"Step {step} of {recorded.Folder} cannot be computed again: what led to it was compacted away, and the journal begins at step {first} with no whole checkpoint between the two.");
+            throw new StorageException($"Step {step} of {recorded.Folder} cannot be computed again: what led to it was compacted away, the journal begins with step {first + 1}, and there is no whole checkpoint between the two.");
         }
 
         using ITrainer engine = setup.Engine.OpenTrainer(setup.StartingWeights());
@@ -45,20 +46,20 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
 
         var training = new StepTraining(
             setup, engine, recorded.Checkpoints, new PolicyVersion(checkpoint?.Mark.Step ?? 0), checkpoint?.Mark.Policy ?? setup.Plan.Identity.StartingWeights);
-        return Replay(recorded, step, setup, training, checkpoint?.Mark.Step, stop);
+        return Replay(recorded, before, setup, training, checkpoint?.Mark.Step, stop);
     }
 
-    private static StepReplay Replay(RecordedRun recorded, long step, RunSetup setup, StepTraining training, long? from, CancellationToken stop)
+    private static StepReplay Replay(RecordedRun recorded, long before, RunSetup setup, StepTraining training, long? from, CancellationToken stop)
     {
         PolicyVersion start = training.Version;
         foreach (FoldedEvent e in recorded.Events())
         {
             stop.ThrowIfCancellationRequested();
             bool behind = e.Before.Version < start || (from is not null && e.Before.Version == start && e.Event is RunEvent.PhaseStarted);
-            if (e.Event is RunEvent.StepCommitted committed && committed.Inputs.Step == step)
+            if (e.Event is RunEvent.StepCommitted committed && committed.Inputs.Step == before)
             {
                 TrainingBatch batch = BatchOf.Step(e.Before, committed.Inputs);
-                return new StepReplay(step, setup.Plan.Identity.Phases[committed.Inputs.Phase].Name, from, Compare(committed, training.Train(batch, stop)));
+                return new StepReplay(before + 1, setup.Plan.Identity.Phases[committed.Inputs.Phase].Name, from, Compare(committed, training.Train(batch, stop)));
             }
 
             if (!behind)
@@ -67,7 +68,7 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
             }
         }
 
-        throw new InvalidOperationException($"Step {step} was found in the journal and is there no more.");
+        throw new InvalidOperationException($"Step {before + 1} was found in the journal and is there no more.");
     }
 
     private static ImmutableArray<ReplayedValue> Compare(RunEvent.StepCommitted recorded, StepOutputs computed) =>
@@ -81,13 +82,13 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
     private static string Shown(double? value) => value?.ToString("R") ?? "absent";
 
     /// <summary>The ledger's value after each step up to this one: which checkpoints belong to the course of the run that the journal tells.</summary>
-    private static (Dictionary<long, Digest> Chains, bool RolledBack) Chains(RecordedRun recorded, long step)
+    private static (Dictionary<long, Digest> Chains, bool RolledBack) Chains(RecordedRun recorded, long before)
     {
         var chains = new Dictionary<long, Digest>();
         foreach (FoldedEvent e in recorded.Events())
         {
             chains.TryAdd(e.After.Version.Steps, e.After.Chain);
-            if (e.Event is not RunEvent.Compacted && e.Before.Version.Steps == step && e.After.Version.Steps == step + 1)
+            if (e.Event is not RunEvent.Compacted && e.Before.Version.Steps == before && e.After.Version.Steps == before + 1)
             {
                 return (chains, e.Event is RunEvent.RolledBack);
             }
@@ -95,8 +96,8 @@ public sealed record StepReplay(long Step, string Phase, long? From, ImmutableAr
 
         long start = chains.Keys.DefaultIfEmpty(0).Min(), end = chains.Keys.DefaultIfEmpty(0).Max();
         throw new StorageException(
-            step >= 0 && step < start ? $"Step {step} of {recorded.Folder} was compacted away: its journal begins at step {start}."
-            : $"{recorded.Folder} has no step {step}: {(start == end ? "it has none yet" : $"its steps are {start} to {end - 1}")}.");
+            before >= 0 && before < start ? $"Step {before + 1} of {recorded.Folder} was compacted away: its journal begins with step {start + 1}."
+            : $"{recorded.Folder} has no step {before + 1}: {(start == end ? "it has none yet" : $"its steps are {start + 1} to {end}")}.");
     }
 }
 

@@ -213,7 +213,7 @@ internal sealed class Recovery
         var training = new StepTraining(setup, engine, checkpoints, new PolicyVersion(checkpoint?.Mark.Step ?? 0), checkpoint?.Mark.Policy ?? setup.Plan.Identity.StartingWeights);
         if (Run.Version > training.Version)
         {
-            log.LogInformation("Training steps {From} to {To} again from the journal", training.Version.Steps, Run.Version.Steps - 1);
+            log.LogInformation("Training steps {From} to {To} again from the journal", training.Version.Steps + 1, Run.Version.Steps);
         }
 
         Replay(training, phasesBegun: checkpoint is not null, needed, version => publish(engine.Publish(version, training.Policy)), stop);

@@ -76,7 +76,7 @@ internal sealed class StepTraining(RunSetup setup, ITrainer engine, ICheckpointS
                 if (outputs.Update != x.Outputs.Update || outputs.Policy != x.Outputs.Policy)
                 {
                     throw new RunFailedException(
-                        $"Step {x.Inputs.Step} trained again gives other bits ({outputs.Update}) than the journal records ({x.Outputs.Update}): engine, data or journal are not what they were.");
+                        $"Step {x.Inputs.Step + 1} trained again gives other bits ({outputs.Update}) than the journal records ({x.Outputs.Update}): engine, data or journal are not what they were.");
                 }
 
                 break;

@@ -62,7 +62,7 @@ public sealed class TrainerActorTests : ActorSpec, IAsyncLifetime
         Assert.Equal([2L], wanted.Checkpoints.Select(checkpoint => checkpoint.Step));
         Grant(trainer, term: 7);
         Built(term: 7);
-        Assert.Contains("Information: Training steps 2 to 2 again from the journal", tiny.Log.Lines);
+        Assert.Contains("Information: Training steps 3 to 3 again from the journal", tiny.Log.Lines);
     }
 
     [Fact]
@@ -83,11 +83,11 @@ public sealed class TrainerActorTests : ActorSpec, IAsyncLifetime
     {
         IActorRef trainer = Standing();
         trainer.Tell(Batch() with { Batch = Digest.Of("another") });
-        AwaitAssert(() => Assert.Contains(tiny.Log.Lines, line => line.StartsWith("Warning: The batch of step 3 cannot be read: The journal at", StringComparison.Ordinal)));
+        AwaitAssert(() => Assert.Contains(tiny.Log.Lines, line => line.StartsWith("Warning: The batch of step 4 cannot be read: The journal at", StringComparison.Ordinal)));
         AwaitAssert(() =>
         {
             time.Pass(TimeSpan.FromSeconds(1));
-            Assert.True(tiny.Log.Lines.Count(line => line.StartsWith("Warning: The batch of step 3 cannot be read", StringComparison.Ordinal)) > 1);
+            Assert.True(tiny.Log.Lines.Count(line => line.StartsWith("Warning: The batch of step 4 cannot be read", StringComparison.Ordinal)) > 1);
         });
     }
 

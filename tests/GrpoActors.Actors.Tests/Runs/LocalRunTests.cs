@@ -213,7 +213,7 @@ public sealed class LocalRunTests : IDisposable
         Outcome outcome = await tiny.Train();
         Assert.Equal(RunEnd.SentinelTripped, outcome.Result.End);
         Assert.Equal(4, outcome.Steps[^1].RunStep);
-        Assert.Contains(tiny.Log.Lines, line => line.StartsWith("Warning: Step 4 cannot be trained: The norm of the gradient is NaN. It came from groups 1.p.", StringComparison.Ordinal));
+        Assert.Contains(tiny.Log.Lines, line => line.StartsWith("Warning: Step 5 cannot be trained: The norm of the gradient is NaN. It came from groups 1.p.", StringComparison.Ordinal));
     }
 
     private static void Crash(bool now, string why)

@@ -99,7 +99,7 @@ public sealed class RecoveryTests : IDisposable
         events[at] = step with { Inputs = step.Inputs with { LearningRate = step.Inputs.LearningRate * 1.5 } };
         tiny.Journal.Rewrite(events);
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
-        Assert.StartsWith("Step 1 trained again gives other bits", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Step 2 trained again gives other bits", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

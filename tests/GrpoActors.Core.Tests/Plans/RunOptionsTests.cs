@@ -35,6 +35,85 @@ public sealed class RunOptionsTests
     }
 
     [Fact]
+    public void A_tilde_at_the_beginning_of_a_path_is_the_home_folder()
+    {
+        string json = RunFiles.Small.Replace("\"prompts.jsonl\"", "\"~/rows/prompts.jsonl\"", StringComparison.Ordinal);
+        RunPlan plan = RunOptions.Parse(json, "recipes/small.json", home: "/home/ann").With("run_dir", "~/runs/a").With("journal", "~/a.db").With("phases.sft.data", "~ann/worked.jsonl")
+            .ToPlan(new KnownFacts()).PlanOrThrow();
+        Assert.Equal(
+            ("/home/ann/rows/prompts.jsonl", "~ann/worked.jsonl", "/home/ann/runs/a", "/home/ann/a.db"),
+            (plan.Identity.Phases[1].Data.Path, plan.Identity.Phases[0].Data.Path, plan.Operation.RunFolder, plan.Operation.Journal));
+        Assert.Equal("Host=~;Database=grpo", RunFiles.Read(("journal", "Host=~;Database=grpo")).PlanOrThrow().Operation.Journal);
+    }
+
+    [Theory]
+    [InlineData("true", AdvantageScale.Group)]
+    [InlineData("True", AdvantageScale.Group)]
+    [InlineData("false", AdvantageScale.None)]
+    [InlineData("batch", AdvantageScale.Batch)]
+    public void Scale_rewards_takes_the_flags_of_TRL(string written, AdvantageScale scale)
+    {
+        PlanResult result = RunFiles.Read(("phases.grpo.scale_rewards", written));
+        Assert.Equal(scale, result.PlanOrThrow().Identity.Phases[1].Groups.Objective.Advantages.Scale);
+        Assert.Equal($"\"{scale.ToString().ToLowerInvariant()}\"", result.Values.Single(value => value.Key == "phases.grpo.scale_rewards").Value);
+    }
+
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("null", 0)]
+    [InlineData("0.5", 0.5)]
+    public void Max_grad_norm_0_or_null_switches_clipping_off(string written, double norm) =>
+        Assert.Equal(norm, RunFiles.Read(("phases.grpo.max_grad_norm", written)).PlanOrThrow().Identity.Phases[1].Optimizer.MaxGradNorm);
+
+    [Theory]
+    [InlineData("{}", "neither min_lr nor min_lr_rate")]
+    [InlineData("{\"min_lr\":1e-7,\"min_lr_rate\":0.1}", "both min_lr and min_lr_rate")]
+    [InlineData("{\"min_lr\":1e-7}", null)]
+    [InlineData("{\"min_lr_rate\":0.1}", null)]
+    public void Cosine_with_min_lr_needs_its_lowest_rate_once(string settings, string? problem)
+    {
+        PlanResult result = RunFiles.Read(("phases.grpo.lr_scheduler_type", "cosine_with_min_lr"), ("phases.grpo.lr_scheduler_kwargs", settings));
+        if (problem is null)
+        {
+            Assert.Empty(result.Errors);
+        }
+        else
+        {
+            Assert.Contains(problem, Assert.Single(result.Errors).Problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_polynomial_that_would_not_fall_is_refused() => Assert.Contains(
+        "has lr_end 1e-7 by default, which is not below learning_rate (1e-7)",
+        Assert.Single(RunFiles.Read(("phases.grpo.lr_scheduler_type", "polynomial"), ("phases.grpo.learning_rate", "1e-7")).Errors).Problem, StringComparison.Ordinal);
+
+    [Fact]
+    public void What_differs_from_the_defaults_is_known()
+    {
+        string[] written = [.. RunFiles.Read(("lag", "0"), ("seed", "7"), ("dialect", "verl")).Values.Where(value => !value.IsDefault).Select(value => value.Key)];
+        Assert.Contains("seed", written);
+        Assert.Contains("phases.grpo.groups_per_step", written);
+        Assert.DoesNotContain("lag", written); // written, and the default
+        Assert.DoesNotContain("phases.grpo.weight_decay", written); // the dialect's
+        Assert.DoesNotContain("phases.grpo.max_prompt_length", written); // follows from others
+    }
+
+    [Theory]
+    [InlineData("", "nothing is written there")]
+    [InlineData("  // nothing\n", "nothing is written there")]
+    [InlineData("{\"seed\": 1", "a number is not followed by a comma or a bracket")]
+    [InlineData("{\"seed\": {", "it ends ")]
+    [InlineData("{\"seed\": True}", "'T' is an invalid start of a value")]
+    [InlineData("{} {}", "'{' stands behind the end of the value")]
+    public void Broken_JSON_is_told_without_words_of_its_parser(string json, string expected)
+    {
+        string sentence = RunOptions.Parse(json).ToPlan(new KnownFacts()).Errors[0].ToString();
+        Assert.Contains(expected, sentence, StringComparison.Ordinal);
+        Assert.All(["token", "payload", "isFinalBlock", "reader"], word => Assert.DoesNotContain(word, sentence, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void The_command_line_wins_over_the_environment_and_that_over_the_run_file()
     {
         RunOptions file = RunOptions.Parse(RunFiles.Small, "small.json");
@@ -101,6 +180,14 @@ public sealed class RunOptionsTests
     [InlineData("phases.grpo.max_prompt_length", "97", "phases.grpo.max_prompt_length: is 97, which with max_completion_length (32) exceeds the model's context of 128 tokens. Try at most 96. [--set]")]
     [InlineData("phases.grpo.refill", "2", "phases.grpo.refill: is 2, but no group is ever dropped: drop_zero_spread is false and keep_unscorable true. Set drop_zero_spread to true, or remove refill. [--set]")]
     [InlineData("phases.grpo.lr_scheduler_kwargs", "{\"power\":2}", "phases.grpo.lr_scheduler_kwargs: has power, which lr_scheduler_type linear does not know. Remove it. [--set]")]
+    [InlineData("phases.grpo.lr_scheduler_type", "cosine_with_min_lr", "phases.grpo.lr_scheduler_kwargs: has neither min_lr nor min_lr_rate, and lr_scheduler_type cosine_with_min_lr needs one of them. Give the lowest rate, { \"min_lr\": 1e-7 }, or its share of learning_rate, { \"min_lr_rate\": 0.1 }. [small.json:9]")]
+    [InlineData("phases.sft.lr_scheduler_type", "polynomial", null)]
+    [InlineData("phases.grpo.scale_rewards", "true", null)]
+    [InlineData("phases.grpo.scale_rewards", "yes", "phases.grpo.scale_rewards: is \"yes\". Expected one of group, batch, none. [--set]")]
+    [InlineData("phases.grpo.max_grad_norm", "-1", "phases.grpo.max_grad_norm: is -1. Expected a number, 0 or more. [--set]")]
+    [InlineData("seed", "18446744073709551616", "seed: is 18446744073709551616. Expected a whole number from 0 to 18446744073709551615. [--set]")]
+    [InlineData("seed", "-1", "seed: is -1. Expected a whole number, 0 or more. [--set]")]
+    [InlineData("phases.grpo.steps", "9999999999", "phases.grpo.steps: is 9999999999. Expected a whole number from 1 to 2147483647. [--set]")]
     [InlineData("evaluation.reward", "anser", "evaluation.reward: is \"anser\", which is none of rewards. Did you mean answer? [--set]")]
     [InlineData("rewards.format.timeout", "10", null)]
     [InlineData("rewards.format.timeout", "10 s", "rewards.format.timeout: is \"10 s\". Expected a time above 0 and at most 7 days: seconds, or a text such as \"500ms\", \"30s\", \"5m\", \"1h\". [--set]")]

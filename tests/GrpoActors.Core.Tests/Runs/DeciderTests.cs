@@ -186,7 +186,7 @@ public sealed class DeciderTests
         DecidedBatch batch = Take();
         Assert.Empty(batch.Events);
         Assert.Equal(
-            "Step 0, computed again after the journal lost its tail, differs from what the checkpoint of step 1 recorded.",
+            "Step 1, computed again after the journal lost its tail, differs from what the checkpoint of step 1 recorded.",
             Assert.IsType<Effect.StopRun>(Assert.Single(batch.Effects)).Reason);
         Assert.True(decider.IsOver);
         Assert.False(decider.HasPending);

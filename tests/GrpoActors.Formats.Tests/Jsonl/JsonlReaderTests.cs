@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using GrpoActors.Formats.DataFiles;
 using GrpoActors.Formats.Jsonl;
 
 namespace GrpoActors.Formats.Tests.Jsonl;
@@ -75,14 +76,14 @@ public sealed class JsonlReaderTests
     public void Bytes_that_are_no_UTF_8_are_named()
     {
         byte[] bytes = [.. "{\"prompt\":\""u8, 0xC3, .. "\"}"u8];
-        Assert.Contains("line 1: broken JSON: expected UTF-8", Assert.Throws<JsonlFormatException>(() => JsonlReader.Read(new MemoryStream(bytes), "f").Count()).Message);
+        Assert.Contains("line 1: broken JSON: expected UTF-8", Assert.Throws<JsonlFormatException>(() => DataFileReader.Read(new MemoryStream(bytes), "f").Count()).Message);
     }
 
     [Fact]
     public void A_line_without_end_takes_bounded_memory()
     {
         using var endless = new EndlessStream();
-        Assert.Contains("expected at most", Assert.Throws<JsonlFormatException>(() => JsonlReader.Read(endless, "f").Count()).Message);
+        Assert.Contains("expected at most", Assert.Throws<JsonlFormatException>(() => DataFileReader.Read(endless, "f").Count()).Message);
     }
 
     [Theory]
@@ -105,14 +106,14 @@ public sealed class JsonlReaderTests
         });
         Assert.Equal(2, Encoding.UTF8.GetString(stream.ToArray()).Count(c => c == '\n'));
         stream.Position = 0;
-        JsonlRow[] rows = [.. JsonlReader.Read(stream, "f")];
+        JsonlRow[] rows = [.. DataFileReader.Read(stream, "f")];
         Assert.Equal("ä \"x\"\n", rows[0].Prompt);
         Assert.Equal(JsonValueKind.Null, rows[1].Columns["kl"].ValueKind);
         Assert.Equal(0.1, rows[1].Columns["reward"].GetDouble());
     }
 
     private static IEnumerable<JsonlRow> Read(string text, JsonlColumns? columns = null) =>
-        JsonlReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "data.jsonl", columns);
+        DataFileReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "data.jsonl", columns);
 
     private sealed class EndlessStream : MemoryStream
     {

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using GrpoActors.Formats.DataFiles;
 using GrpoActors.Formats.Jsonl;
 
 namespace GrpoActors.Formats.Tests.Recipes;
@@ -89,5 +90,5 @@ public sealed partial class ArithmeticRecipeTests
         return sign == '+' ? a + b : a - b;
     }
 
-    private static List<JsonlRow> Rows(string file) => [.. JsonlReader.Read(Path.Combine(Folder, file))];
+    private static List<JsonlRow> Rows(string file) => [.. DataFileReader.Read(Path.Combine(Folder, file))];
 }

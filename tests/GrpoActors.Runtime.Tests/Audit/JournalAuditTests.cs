@@ -73,13 +73,13 @@ public sealed class JournalAuditTests
     [InlineData(3)]
     [InlineData(5)]
     public void A_missing_step_is_named(long step) =>
-        Finds("step-missing", $"step {step}", events.Change<RunEvent.StepCommitted>(x => x.Inputs.Step == step, _ => null));
+        Finds("step-missing", $"step {step + 1}", events.Change<RunEvent.StepCommitted>(x => x.Inputs.Step == step, _ => null));
 
     [Fact]
     public void A_step_that_stands_twice_is_named()
     {
         int at = events.FindIndex(e => e is RunEvent.StepCommitted { Inputs.Step: 3 });
-        Finds("step-twice", "step 3", [.. events.Take(at + 1), .. events.Skip(at)]);
+        Finds("step-twice", "step 4", [.. events.Take(at + 1), .. events.Skip(at)]);
     }
 
     [Fact]
@@ -151,7 +151,7 @@ public sealed class JournalAuditTests
     public void A_reward_from_which_the_advantage_no_longer_follows_is_found_in_its_step()
     {
         GroupId group = Step(3).Inputs.Groups[0];
-        AuditFinding finding = Finds("batch-mismatch", "step 3", ChangeScored(group, completions => completions.Changed(2, scored => scored.WithReward(0, 7))));
+        AuditFinding finding = Finds("batch-mismatch", "step 4", ChangeScored(group, completions => completions.Changed(2, scored => scored.WithReward(0, 7))));
         Assert.Contains($"{group}", finding.Sentence, StringComparison.Ordinal);
     }
 
@@ -159,7 +159,7 @@ public sealed class JournalAuditTests
     public void A_token_removed_from_within_is_found_in_its_step()
     {
         (GroupId group, int index) = Completion(step: 4, completion => completion is { Finish: FinishReason.Eos, Tokens.Length: > 2 });
-        AuditFinding finding = Finds("batch-mismatch", "step 4", ChangeScored(group, completions => completions.Changed(index, scored => scored.WithoutToken(0))));
+        AuditFinding finding = Finds("batch-mismatch", "step 5", ChangeScored(group, completions => completions.Changed(index, scored => scored.WithoutToken(0))));
         Assert.Contains($"{group}", finding.Sentence, StringComparison.Ordinal);
     }
 
@@ -176,7 +176,7 @@ public sealed class JournalAuditTests
     public void A_changed_log_prob_is_found_in_its_step()
     {
         GroupId group = Step(5).Inputs.Groups[0];
-        Finds("batch-mismatch", "step 5", ChangeScored(group, completions => completions.Changed(
+        Finds("batch-mismatch", "step 6", ChangeScored(group, completions => completions.Changed(
             0, scored => scored with { Completion = scored.Completion with { LogProbs = scored.Completion.LogProbs.SetItem(0, -0.123f) } })));
     }
 
@@ -236,7 +236,7 @@ public sealed class JournalAuditTests
     {
         List<RunEvent> damaged = ChangeStep(3, x => x with { Chain = Digest.Of("else") });
         AuditReport report = JournalAudit.Run(DamagedStream.Stored(damaged), plan, RecordedRun.Identity);
-        Assert.Equal(["step 3", "step 4"], report.Findings.Select(finding => finding.Subject));
+        Assert.Equal(["step 4", "step 5"], report.Findings.Select(finding => finding.Subject));
         Assert.All(report.Findings, finding => Assert.Equal("chain", finding.Kind));
     }
 
@@ -250,7 +250,7 @@ public sealed class JournalAuditTests
 
     [Fact]
     public void A_step_that_claims_another_update_than_it_made_is_named() =>
-        Finds("policy", "step 5", ChangeStep(5, x => x with { Outputs = x.Outputs with { Update = Digest.Of("other") } }));
+        Finds("policy", "step 6", ChangeStep(5, x => x with { Outputs = x.Outputs with { Update = Digest.Of("other") } }));
 
     [Fact]
     public void A_group_kept_against_the_rule_is_named()
