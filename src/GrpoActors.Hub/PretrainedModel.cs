@@ -10,12 +10,13 @@ namespace GrpoActors.Hub;
 /// <summary>A Hugging Face folder: description, tokenizer, chat template, weights. Weights are read when they are first asked for.</summary>
 public sealed class PretrainedModel : IDisposable
 {
+    private readonly ITokenizer? tokenizer;
     private readonly ITensorFiles tensors;
     private readonly Lazy<PolicyWeights> weights;
 
-    private PretrainedModel(string folder, ModelSpec spec, ITokenizer tokenizer, ModelChat? chat, ITensorFiles tensors)
+    private PretrainedModel(string folder, ModelSpec spec, ITokenizer? tokenizer, ModelChat? chat, ITensorFiles tensors)
     {
-        (Folder, Spec, Tokenizer, Chat, this.tensors) = (folder, spec, tokenizer, chat, tensors);
+        (Folder, Spec, this.tokenizer, Chat, this.tensors) = (folder, spec, tokenizer, chat, tensors);
         weights = new(() => WeightFiles.Read(tensors, spec));
     }
 
@@ -23,7 +24,8 @@ public sealed class PretrainedModel : IDisposable
 
     public ModelSpec Spec { get; }
 
-    public ITokenizer Tokenizer { get; }
+    /// <exception cref="FileNotFoundException">The folder has no tokenizer.json.</exception>
+    public ITokenizer Tokenizer => tokenizer ?? Tokenizers.Load(Folder);
 
     /// <summary>Null where the folder has no chat template.</summary>
     public ModelChat? Chat { get; }
@@ -42,14 +44,29 @@ public sealed class PretrainedModel : IDisposable
     public static PretrainedModel Open(string path)
     {
         string folder = ModelFolders.Find(path);
-        ModelSpec spec = ModelSpecs.FromConfig(HuggingFaceConfig.Read(folder));
-        ITokenizer tokenizer = Tokenizers.Load(folder);
-        if (tokenizer.VocabularySize > spec.VocabularySize)
+        HuggingFaceConfig config = HuggingFaceConfig.Read(folder);
+        ModelSpec spec = ModelSpecs.FromConfig(config);
+        ModelChat? chat = ModelChat.Read(folder);
+        ITokenizer? tokenizer = File.Exists(Path.Combine(folder, "tokenizer.json")) ? Tokenizers.Load(folder) : null;
+        if (tokenizer is not null)
         {
-            throw new InvalidDataException($"{folder}: its tokenizer has {tokenizer.VocabularySize} tokens and its embedding {spec.VocabularySize} rows; the embedding may have more rows, never fewer.");
+            RefuseLarger(folder, tokenizer, spec);
+            spec = spec with { EosTokens = TurnEnds.Read(folder, config, tokenizer, chat).Ids };
         }
 
-        return new PretrainedModel(folder, spec, tokenizer, ModelChat.Read(folder), SafetensorsFolder.Open(folder));
+        return new PretrainedModel(folder, spec, tokenizer, chat, SafetensorsFolder.Open(folder));
+    }
+
+    /// <exception cref="InvalidDataException">The tokenizer has tokens that the embedding has no row for.</exception>
+    public static void RefuseLarger(string model, ITokenizer tokenizer, ModelSpec spec)
+    {
+        if (tokenizer.VocabularySize > spec.VocabularySize)
+        {
+            AddedToken? declared = tokenizer.AddedTokens.FirstOrDefault(token => token.Declared && token.Id >= spec.VocabularySize);
+            throw new InvalidDataException(
+                $"{model}: its tokenizer has {tokenizer.VocabularySize} tokens and its embedding {spec.VocabularySize} rows; the embedding may have more rows, never fewer"
+                + (declared is null ? "." : $". The token '{declared.Content}' stands in no tokenizer.json, only in a file beside it: resize the embedding, or remove the token there."));
+        }
     }
 
     public void Dispose() => tensors.Dispose();
