@@ -6,6 +6,7 @@ using GrpoActors.Engine.Models;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Jsonl;
 using GrpoActors.Formats.Safetensors;
+using GrpoActors.Hub;
 using GrpoActors.Text;
 using GrpoActors.Text.Templates;
 
@@ -113,6 +114,22 @@ internal readonly record struct Row(string File, long Line, JsonElement Json)
         { ValueKind: JsonValueKind.Array } list => list,
         { } other => throw Wrong($"'{column}': expected a list of messages, found {Shown(other)}"),
     };
+
+    /// <summary>What the chat template reads beside the messages: tools, documents, chat_template_kwargs; and variables, which chat_template_kwargs win over.</summary>
+    public TemplateColumns Template()
+    {
+        Row row = this;
+        try
+        {
+            return this["variables"] is { ValueKind: not JsonValueKind.Object }
+                ? throw Wrong("'variables': expected an object")
+                : TemplateColumns.Of(name => row[name], this["variables"]);
+        }
+        catch (InvalidDataException wrong)
+        {
+            throw Wrong(wrong.Message);
+        }
+    }
 
     public JsonlFormatException Wrong(string problem) => new(File, Line, problem.TrimEnd('.'));
 

@@ -52,7 +52,11 @@ public sealed record TokenizerOptions(string Characters, string PadToken, string
 /// <param name="Tokenizer">SHA-256 of the tokenizer's file.</param>
 /// <param name="ChatTemplate">SHA-256 of the chat template's text; null where there is none.</param>
 public sealed record ModelFacts(
-    string Config, int VocabularySize, int ContextLength, ImmutableArray<int> EosTokens, Digest StartingWeights, Digest Tokenizer, Digest? ChatTemplate = null);
+    string Config, int VocabularySize, int ContextLength, ImmutableArray<int> EosTokens, Digest StartingWeights, Digest Tokenizer, Digest? ChatTemplate = null)
+{
+    /// <summary>What is allowed but may surprise; each continues the setting's key: "the model's files ...".</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+}
 
 /// <summary>Which columns a data file must have.</summary>
 public enum DataUse : byte
@@ -70,7 +74,11 @@ public sealed record DataOptions(string Path, DataUse Use, DataColumns Columns, 
 
 /// <param name="Rows">After filtering.</param>
 /// <param name="Sha256">Of the file's bytes.</param>
-public sealed record DataFacts(long Rows, Digest Sha256);
+public sealed record DataFacts(long Rows, Digest Sha256)
+{
+    /// <summary>What is allowed but may surprise; each continues the setting's key.</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+}
 
 /// <param name="Revision">Raised when the function's results change.</param>
 public sealed record RewardFacts(int Revision);

@@ -28,16 +28,24 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
             opened = (model, files);
             if (files.Tokenizer.VocabularySize > files.Spec.VocabularySize)
             {
-                return new ConfigError("", $"has a tokenizer of {files.Tokenizer.VocabularySize} tokens and an embedding of {files.Spec.VocabularySize} rows.", "They must fit: the embedding may have more rows, never fewer.");
+                string? declared = files.Tokenizer.AddedTokens.FirstOrDefault(token => token.Declared && token.Id >= files.Spec.VocabularySize)?.Content;
+                return new ConfigError(
+                    "", $"has a tokenizer of {files.Tokenizer.VocabularySize} tokens and an embedding of {files.Spec.VocabularySize} rows.",
+                    declared is null
+                        ? "They must fit: the embedding may have more rows, never fewer."
+                        : $"The token '{declared}' stands in no tokenizer.json, only in a file beside it: resize the embedding, or remove the token there.");
             }
 
             if (files.Spec.EosTokens.Count == 0)
             {
-                return new ConfigError("", "names no eos_token_id, so that no completion could end.", "Add it to generation_config.json or config.json.");
+                return new ConfigError("", "names no eos_token_id, so that no completion could end.", "Add it to generation_config.json or config.json, or eos_token to tokenizer_config.json.");
             }
 
             PolicyWeights weights = files.StartingWeights();
-            return new ModelFacts(files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy, files.TokenizerSha256, files.Chat?.Sha256);
+            return new ModelFacts(files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy, files.TokenizerSha256, files.Chat?.Sha256)
+            {
+                Warnings = files.Ends.Disagreement is { } disagreement ? [disagreement] : [],
+            };
         }
         catch (Exception unusable) when (unusable is HuggingFaceFormatException or UnsupportedModelException or TokenizerFormatException or SafetensorsFormatException or TemplateException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -45,8 +53,12 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
         }
     }
 
-    public Finding<DataFacts> Data(DataOptions data, ModelOptions? model) =>
-        DataFile.Facts(data, opened is { } known && known.Options == model ? known.Files.Encoder(model.Chat) : null);
+    public Finding<DataFacts> Data(DataOptions data, ModelOptions? model)
+    {
+        RowEncoder? encoder = opened is { } known && known.Options == model ? known.Files.Encoder(model.Chat) : null;
+        Finding<DataFacts> found = DataFile.Facts(data, encoder);
+        return found.Value is { } facts && encoder is not null ? facts with { Warnings = DataFile.CrossingTokens(data, encoder) } : found;
+    }
 
     public Finding<RewardFacts> Reward(string kind, string settings)
     {
