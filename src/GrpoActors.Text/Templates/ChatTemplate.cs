@@ -114,7 +114,7 @@ public sealed class ChatTemplate
         {
             foreach (var (name, other) in (ReadOnlySpan<(string, string)>)[("reasoning_content", "thinking"), ("thinking", "reasoning_content")])
             {
-                if (message.Find(name) is TextValue reasoning && message.Find(other) is null)
+                if (message.Find(name) is TextValue reasoning && message.Find(other) is null or NoneValue)
                 {
                     message.Set(other, reasoning);
                 }
