@@ -15,8 +15,8 @@ public static class WeightFiles
     [
         ("base_model.model.", "as PEFT writes them; merge the adapter into its base (merge_and_unload, then save_pretrained)"),
         ("_orig_mod.", "as torch.compile writes them; save the model that was compiled (model._orig_mod.save_pretrained)"),
-        ("module.", "as DistributedDataParallel and DeepSpeed write them; save the model inside (model.module.save_pretrained)"),
         ("_fsdp_wrapped_module.", "as FSDP writes them; save the full state dict of the model inside"),
+        ("module.", "as DistributedDataParallel and DeepSpeed write them; save the model inside (model.module.save_pretrained)"),
     ];
 
     /// <summary>
