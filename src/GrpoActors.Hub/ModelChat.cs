@@ -32,14 +32,14 @@ public sealed class ModelChat
     public Digest Sha256 { get; }
 
     /// <summary>
-    /// The template of a Hugging Face folder: <c>chat_template.jinja</c>, else <c>chat_template</c> of <c>tokenizer_config.json</c> (of several, the one named default, and for
-    /// conversations with tools the one named tool_use), else <c>chat_template.json</c>.
+    /// The template of a Hugging Face folder: <c>chat_template.jinja</c>, else <c>chat_template</c> of <c>tokenizer_config.json</c> (of several, the
+    /// one named default, and for conversations with tools the one named tool_use), else <c>chat_template.json</c>.
     /// </summary>
     /// <param name="folder">Null for a model without one.</param>
     /// <param name="ownTemplate">A Jinja file that is used instead.</param>
     /// <returns>Null where there is no template.</returns>
     /// <exception cref="TemplateException">It is no template.</exception>
-    /// <exception cref="InvalidDataException">A file beside it is no JSON of the usual form, or there are several templates and none is named default.</exception>
+    /// <exception cref="InvalidDataException">A file beside it is no JSON of the usual form, or of several templates none is named default.</exception>
     public static ModelChat? Read(string? folder, string? ownTemplate = null)
     {
         (string, string?)? source = ownTemplate is not null ? (File.ReadAllText(ownTemplate), null) : folder is null ? null : Source(folder);
@@ -53,7 +53,9 @@ public sealed class ModelChat
     /// <param name="addGenerationPrompt">Ends with the opening of the assistant's turn.</param>
     /// <param name="now">What strftime_now reads; absent, a template that asks for the date is refused, so that a run depends on no clock.</param>
     /// <exception cref="TemplateException">The template errs on these messages or refuses them.</exception>
-    public string Render(JsonElement messages, JsonElement? tools = null, JsonElement? variables = null, bool addGenerationPrompt = true, DateTimeOffset? now = null) => (tools is null ? template : withTools ?? template).Render(new ChatTemplateInput
+    public string Render(
+        JsonElement messages, JsonElement? tools = null, JsonElement? variables = null, bool addGenerationPrompt = true, DateTimeOffset? now = null) =>
+        (tools is null ? template : withTools ?? template).Render(new ChatTemplateInput
     {
         Messages = messages,
         Tools = tools,
@@ -66,14 +68,17 @@ public sealed class ModelChat
     }).Text;
 
     /// <summary>
-    /// A prompt: the conversation, and the opening of the assistant's turn. Where the assistant has spoken last, its words are what the model goes on with, as with
-    /// transformers' continue_final_message: nothing is written behind them.
+    /// A prompt: the conversation, and the opening of the assistant's turn. Where the assistant has spoken last, its words are what the model goes on
+    /// with, as with transformers' continue_final_message: nothing is written behind them.
     /// </summary>
     /// <inheritdoc cref="Render"/>
     /// <exception cref="InvalidDataException">The assistant's last words cannot be continued; continues "the row".</exception>
     public string RenderPrompt(JsonElement messages, JsonElement? tools = null, JsonElement? variables = null, DateTimeOffset? now = null)
     {
-        if (messages.EnumerateArray().LastOrDefault() is not { ValueKind: JsonValueKind.Object } last || !last.TryGetProperty("role", out JsonElement role) || !role.ValueEquals("assistant"))
+        JsonElement last = messages.EnumerateArray().LastOrDefault();
+        bool assistant = last.ValueKind == JsonValueKind.Object && last.TryGetProperty("role", out JsonElement role)
+            && role.ValueKind == JsonValueKind.String && role.ValueEquals("assistant");
+        if (!assistant)
         {
             return Render(messages, tools, variables, addGenerationPrompt: true, now);
         }
@@ -95,9 +100,8 @@ public sealed class ModelChat
         string text;
         try
         {
-            text = Render(
-                JsonSerializer.SerializeToElement(new[] { new { role = "user", content = "ask" }, new { role = "assistant", content = words } }), addGenerationPrompt: false,
-                now: DateTimeOffset.UnixEpoch);
+            var messages = new[] { new { role = "user", content = "ask" }, new { role = "assistant", content = words } };
+            text = Render(JsonSerializer.SerializeToElement(messages), addGenerationPrompt: false, now: DateTimeOffset.UnixEpoch);
         }
         catch (TemplateException)
         {
@@ -111,7 +115,9 @@ public sealed class ModelChat
         }
 
         string behind = text[(at + words.Length)..].TrimStart(' ');
-        AddedToken? found = tokenizer.AddedTokens.Where(token => token.Content.Length > 0 && behind.StartsWith(token.Content, StringComparison.Ordinal)).MaxBy(token => token.Content.Length);
+        AddedToken? found = tokenizer.AddedTokens
+            .Where(token => token.Content.Length > 0 && behind.StartsWith(token.Content, StringComparison.Ordinal))
+            .MaxBy(token => token.Content.Length);
         // What stands before the words as well is the opening of a turn, which some templates always write.
         return found is not null && text[..at].TrimEnd().EndsWith(found.Content, StringComparison.Ordinal) ? null : found;
     }
@@ -163,11 +169,13 @@ public sealed class ModelChat
 
     private static (string Plain, string? WithTools) Named(string file, JsonArray several)
     {
-        var templates = several.OfType<JsonObject>().Select(entry => (Name: SpecialTokens.Text(entry["name"]) ?? "", Source: SpecialTokens.Text(entry["template"]))).ToArray();
+        (string? Name, string? Source)[] templates =
+            [.. several.OfType<JsonObject>().Select(entry => (SpecialTokens.Text(entry["name"]), SpecialTokens.Text(entry["template"])))];
         string? Find(string name) => templates.FirstOrDefault(template => template.Name == name).Source;
         return Find(DefaultName) is { } plain
             ? (plain, Find(ToolUseName))
             : throw new InvalidDataException(
-                $"{file}: {TemplateKey} holds the templates {string.Join(", ", templates.Select(template => template.Name))}, and none is named {DefaultName}; give the one you mean that name, or write it to a {TemplateFile}.");
+                $"{file}: {TemplateKey} holds the templates {string.Join(", ", templates.Select(template => template.Name))}, and none is named {DefaultName}; "
+                + $"give the one you mean that name, or write it to a {TemplateFile}.");
     }
 }

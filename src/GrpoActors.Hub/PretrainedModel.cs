@@ -57,8 +57,11 @@ public sealed class PretrainedModel : IDisposable
         {
             AddedToken? declared = tokenizer.AddedTokens.FirstOrDefault(token => token.Declared && token.Id >= spec.VocabularySize);
             throw new InvalidDataException(
-                $"{model}: its tokenizer has {tokenizer.VocabularySize} tokens and its embedding {spec.VocabularySize} rows; the embedding may have more rows, never fewer"
-                + (declared is null ? "." : $". The token '{declared.Content}' stands in no tokenizer.json, only in a file beside it: resize the embedding, or remove the token there."));
+                $"{model}: its tokenizer has {tokenizer.VocabularySize} tokens and its embedding {spec.VocabularySize} rows; "
+                + "the embedding may have more rows, never fewer."
+                + (declared is null
+                    ? ""
+                    : $" The token '{declared.Content}' stands in no tokenizer.json, only in a file beside it: resize the embedding, or remove the token there."));
         }
     }
 

@@ -5,7 +5,10 @@ using System.Text.Json.Nodes;
 
 namespace GrpoActors.Hub;
 
-/// <summary>The tokens of a Hugging Face folder that have a name of their own, such as <c>eos_token</c>: of <c>tokenizer_config.json</c>, else of <c>special_tokens_map.json</c>.</summary>
+/// <summary>
+/// The tokens of a Hugging Face folder that have a name of their own, such as <c>eos_token</c>: of <c>tokenizer_config.json</c>, else of
+/// <c>special_tokens_map.json</c>.
+/// </summary>
 internal static class SpecialTokens
 {
     public const string Eos = "eos_token";

@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace GrpoActors.Hub;
 
-/// <summary>What a row of data hands to a chat template beside its messages: its columns <c>tools</c>, <c>documents</c> and <c>chat_template_kwargs</c>, as TRL does.</summary>
+/// <summary>
+/// What a row of data hands to a chat template beside its messages: its columns <c>tools</c>, <c>documents</c> and <c>chat_template_kwargs</c>, as TRL does.
+/// </summary>
 /// <param name="Tools">Null where there are none.</param>
 /// <param name="Variables">A JSON object, or null.</param>
 public readonly record struct TemplateColumns(JsonElement? Tools, JsonElement? Variables)
@@ -15,7 +17,8 @@ public readonly record struct TemplateColumns(JsonElement? Tools, JsonElement? V
     /// <exception cref="InvalidDataException">A column has another form. The message continues "the row".</exception>
     public static TemplateColumns Of(Func<string, JsonElement?> column, JsonElement? variables)
     {
-        JsonElement? tools = Read(column, ToolsColumn, JsonValueKind.Array, "a list of tools"), documents = Read(column, DocumentsColumn, JsonValueKind.Array, "a list of documents");
+        JsonElement? tools = Read(column, ToolsColumn, JsonValueKind.Array, "a list of tools");
+        JsonElement? documents = Read(column, DocumentsColumn, JsonValueKind.Array, "a list of documents");
         JsonElement? own = Read(column, VariablesColumn, JsonValueKind.Object, "an object");
         if (documents is null && own is null)
         {
@@ -58,6 +61,8 @@ public readonly record struct TemplateColumns(JsonElement? Tools, JsonElement? V
         }
 
         string text = found.GetRawText();
-        return value.ValueKind == kind ? value : throw new InvalidDataException($"has '{name}' {(text.Length <= 80 ? text : text[..80] + "…")}, where the chat template takes {expected}");
+        return value.ValueKind == kind
+            ? value
+            : throw new InvalidDataException($"has '{name}' {(text.Length <= 80 ? text : text[..80] + "…")}, where the chat template takes {expected}");
     }
 }

@@ -15,8 +15,8 @@ internal static class LogProbsCommand
     private const string Description = """
         Writes log-probs and entropies (in nats) of the completion tokens, one JSON object a row: logProbs and entropies.
 
-        A row has promptIds and completionIds; or the texts prompt and completion, or messages and completion: then their ids are written too. Texts are encoded as the one
-        text that they make; a token that reaches from the prompt into the completion is the completion's.
+        A row has promptIds and completionIds; or the texts prompt and completion, or messages and completion: then their ids are written too.
+        Texts are encoded as the one text that they make; a token that reaches from the prompt into the completion is the completion's.
 
         Example:
           grpo logprobs HuggingFaceTB/SmolLM2-135M-Instruct rows.jsonl
@@ -64,7 +64,9 @@ internal static class LogProbsCommand
                 ScoredRow next = Read(row, policy);
                 if (next.Crosses && !told)
                 {
-                    streams.Error.WriteLine($"warning: {row.File}, line {row.Line}: one token reaches from the prompt into the completion; it is counted to the completion, here and in any further row.");
+                    streams.Error.WriteLine(
+                        $"warning: {row.File}, line {row.Line}: one token reaches from the prompt into the completion; "
+                        + "it is counted to the completion, here and in any further row.");
                     told = true;
                 }
 

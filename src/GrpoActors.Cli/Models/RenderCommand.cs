@@ -55,7 +55,9 @@ internal static class RenderCommand
                 Messages = messages,
                 Tools = own.Tools,
                 AddGenerationPrompt = row.Flag("add_generation_prompt"),
-                Variables = own.Variables is { } variables ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value) : new Dictionary<string, JsonElement>(),
+                Variables = own.Variables is { } variables
+                    ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value)
+                    : new Dictionary<string, JsonElement>(),
                 Now = now,
             });
         }

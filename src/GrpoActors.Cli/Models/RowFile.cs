@@ -115,7 +115,7 @@ internal readonly record struct Row(string File, long Line, JsonElement Json)
         { } other => throw Wrong($"'{column}': expected a list of messages, found {Shown(other)}"),
     };
 
-    /// <summary>What the chat template reads beside the messages: tools, documents, chat_template_kwargs; and variables, which chat_template_kwargs win over.</summary>
+    /// <summary>What the chat template reads beside the messages: tools, documents, chat_template_kwargs, and variables, which yield to them.</summary>
     public TemplateColumns Template()
     {
         Row row = this;

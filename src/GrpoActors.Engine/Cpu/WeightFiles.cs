@@ -20,10 +20,10 @@ public static class WeightFiles
     ];
 
     /// <summary>
-    /// Reads every tensor of the model, converted to float32. A tied head that the file holds all the same is left out where it is the embedding once more; so are
-    /// tables that follow from the configuration.
+    /// Reads every tensor of the model, converted to float32. A tied head that the file holds all the same is left out where it is the embedding
+    /// once more; so are tables that follow from the configuration.
     /// </summary>
-    /// <exception cref="SafetensorsFormatException">A tensor is missing, of another shape, unknown, or holds NaN or infinity; or a tied head differs from the embedding.</exception>
+    /// <exception cref="SafetensorsFormatException">A tensor is missing, of another shape, unknown or not finite, or a tied head is not the embedding.</exception>
     public static PolicyWeights Read(ITensorFiles files, ModelSpec spec)
     {
         var layout = new ModelLayout(spec);
@@ -55,7 +55,8 @@ public static class WeightFiles
     private static void Convert(ITensorFiles files, TensorLayout tensor, Span<float> values)
     {
         TensorEntry found = files.Find(tensor.Name)
-            ?? throw new SafetensorsFormatException(files.Path, $"there is no tensor '{tensor.Name}', which the model's config.json calls for{Instead(files, tensor.Name)}.");
+            ?? throw new SafetensorsFormatException(
+                files.Path, $"there is no tensor '{tensor.Name}', which the model's config.json calls for{Instead(files, tensor.Name)}.");
         if (!found.Shape.AsSpan().SequenceEqual(tensor.Shape))
         {
             throw new SafetensorsFormatException(files.Path, $"tensor '{tensor.Name}' has shape {found.ShapeText}, and the model's config.json calls for [{string.Join(", ", tensor.Shape)}].");
@@ -71,14 +72,16 @@ public static class WeightFiles
         if (files.Tensors.Select(tensor => tensor.Name).FirstOrDefault(found => found.EndsWith($".{name}", StringComparison.Ordinal)) is { } prefixed)
         {
             string prefix = prefixed[..^name.Length];
-            string cause = Wrappings.FirstOrDefault(wrapping => prefix.Contains(wrapping.Prefix, StringComparison.Ordinal)).Cause ?? "which is another architecture's layout; save the model under its own names";
+            string cause = Wrappings.FirstOrDefault(wrapping => prefix.Contains(wrapping.Prefix, StringComparison.Ordinal)).Cause
+                ?? "which is another architecture's layout; save the model under its own names";
             return $"; its tensors are called '{prefix}...', {cause}";
         }
 
         string stem = name[..name.LastIndexOf('.')];
-        return files.Tensors.Select(tensor => tensor.Name).FirstOrDefault(found => found.Contains("lora_", StringComparison.Ordinal) || found.Contains(".base_layer.", StringComparison.Ordinal)) is not null
-            ? $"; its tensors are {Wrappings[0].Cause}"
-            : files.Find($"{stem}.qweight") is not null ? "; its weights are quantised, and such weights are not read: take the model that was not quantised" : "";
+        bool Holds(string part) => files.Tensors.Any(tensor => tensor.Name.Contains(part, StringComparison.Ordinal));
+        return Holds("lora_") || Holds(".base_layer.") ? $"; its tensors are {Wrappings[0].Cause}"
+            : Holds($"{stem}.qweight") ? "; its weights are quantised, and such weights are not read: take the model that was not quantised"
+            : "";
     }
 
     // transformers 5 does not tie two tensors that differ, whatever config.json says; here the user says which of them is meant.
@@ -101,7 +104,8 @@ public static class WeightFiles
         if (!same)
         {
             throw new SafetensorsFormatException(
-                files.Path, $"tensor '{HeadName}' is not the embedding, and config.json ties the two (tie_word_embeddings true); set it to false to use the head of the file, or remove that tensor to use the embedding.");
+                files.Path, $"tensor '{HeadName}' is not the embedding, and config.json ties the two (tie_word_embeddings true); "
+                + "set it to false to use the head of the file, or remove that tensor to use the embedding.");
         }
     }
 

@@ -46,7 +46,9 @@ public static class ModelSpecs
         Refuse(!config.Rope.UnknownKeys.IsEmpty, $"rope_parameters: holds {string.Join(", ", config.Rope.UnknownKeys.Keys)}, which this program does not know.");
         if (config.UnknownKeys.TryGetValue(HuggingFaceConfig.QuantizationKey, out JsonElement quantization))
         {
-            problems.Add($"{HuggingFaceConfig.QuantizationKey}: the weights are quantised{Method(quantization)}, and such weights are not read; take the model that was not quantised, or save it dequantised (model.dequantize(), then save_pretrained).");
+            problems.Add(
+                $"{HuggingFaceConfig.QuantizationKey}: the weights are quantised{Method(quantization)}, and such weights are not read; "
+                + "take the model that was not quantised, or save it dequantised (model.dequantize(), then save_pretrained).");
         }
 
         string[] unknown = [.. config.UnknownKeys.Keys.Where(key => key != HuggingFaceConfig.QuantizationKey)];
@@ -70,7 +72,10 @@ public static class ModelSpecs
     }
 
     private static string Method(JsonElement quantization) =>
-        quantization.ValueKind == JsonValueKind.Object && quantization.TryGetProperty("quant_method", out JsonElement method) && method.ValueKind == JsonValueKind.String ? $" ({method.GetString()})" : "";
+        quantization.ValueKind == JsonValueKind.Object && quantization.TryGetProperty("quant_method", out JsonElement method)
+        && method.ValueKind == JsonValueKind.String
+            ? $" ({method.GetString()})"
+            : "";
 
     private static ModelSpec Spec(HuggingFaceConfig config) => new(
         config.ModelType, config.VocabSize, config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim,

@@ -18,7 +18,8 @@ public sealed record HuggingFaceConfig(
     string ModelType, ImmutableArray<string> Architectures, int VocabSize, int HiddenSize, int IntermediateSize, int NumHiddenLayers,
     int NumAttentionHeads, int NumKeyValueHeads, int HeadDim, int MaxPositionEmbeddings, double RmsNormEps, string HiddenAct,
     bool? AttentionBias, bool MlpBias, bool TieWordEmbeddings, double InitializerRange, double AttentionDropout, RopeParameters Rope,
-    int? SlidingWindow, ImmutableArray<string> LayerTypes, ImmutableArray<int> ConfigEosTokenIds, ImmutableArray<int> GenerationEosTokenIds, int? BosTokenId, int? PadTokenId, string? Dtype,
+    int? SlidingWindow, ImmutableArray<string> LayerTypes, ImmutableArray<int> ConfigEosTokenIds, ImmutableArray<int> GenerationEosTokenIds,
+    int? BosTokenId, int? PadTokenId, string? Dtype,
     ImmutableSortedDictionary<string, JsonElement> UnknownKeys)
 {
     public const string ConfigFile = "config.json";
@@ -32,12 +33,14 @@ public sealed record HuggingFaceConfig(
         "_name_or_path", "_from_model_config", "transformers_version", "transformers.js_config", "use_cache", "unk_token_id", "sep_token_id", "decoder_start_token_id",
         "max_window_layers", "output_attentions", "output_hidden_states", "return_dict", "id2label", "label2id", "problem_type", "task_specific_params", "tokenizer_class",
         "is_decoder", "is_llama_config", "chunk_size_feed_forward", "gradient_checkpointing", "torchscript", "keys_to_ignore_at_inference", "max_length", "temperature", "do_sample", "top_p", "top_k",
-        "_attn_implementation", "_attn_implementation_autoset", "attn_implementation", "unsloth_fixed", "unsloth_version", "model_name", "_commit_hash", "auto_map", "custom_pipelines", "neftune_noise_alpha",
-        "cache_implementation", "padding_side", "finetuning_task", "prefix", "tie_encoder_decoder", "cross_attention_hidden_size", "use_bfloat16", "tf_legacy_loss",
+        "_attn_implementation", "_attn_implementation_autoset", "attn_implementation", "unsloth_fixed", "unsloth_version", "model_name",
+        "_commit_hash", "auto_map", "custom_pipelines", "neftune_noise_alpha", "cache_implementation", "padding_side", "finetuning_task", "prefix",
+        "tie_encoder_decoder", "cross_attention_hidden_size", "use_bfloat16", "tf_legacy_loss",
         // Settings of generation, which transformers 4 wrote here too.
-        "min_length", "max_new_tokens", "min_new_tokens", "num_beams", "num_beam_groups", "diversity_penalty", "early_stopping", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
-        "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores", "return_dict_in_generate", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values",
-        "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens",
+        "min_length", "max_new_tokens", "min_new_tokens", "num_beams", "num_beam_groups", "diversity_penalty", "early_stopping", "typical_p",
+        "repetition_penalty", "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores",
+        "return_dict_in_generate", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty",
+        "suppress_tokens", "begin_suppress_tokens",
     ];
 
     /// <summary>Weights that only a quantiser's own kernels read. Refused by name where a model is built.</summary>
@@ -52,7 +55,8 @@ public sealed record HuggingFaceConfig(
         {
             string adapter = Path.Combine(folder, AdapterConfigFile);
             throw new HuggingFaceFormatException([File.Exists(adapter)
-                ? $"{folder}: is a PEFT adapter ({AdapterConfigFile}){BaseOf(adapter)}, not a model; merge it into its base first (merge_and_unload, then save_pretrained), and name that folder."
+                ? $"{folder}: is a PEFT adapter ({AdapterConfigFile}){BaseOf(adapter)}, not a model; "
+                    + "merge it into its base first (merge_and_unload, then save_pretrained), and name that folder."
                 : $"{folder}: there is no {ConfigFile}; expected the folder of a Hugging Face model."]);
         }
 
@@ -112,7 +116,8 @@ public sealed record HuggingFaceConfig(
             heads, keyValueHeads, headDim ?? (heads > 0 ? hidden / heads : 0), contextLength, fields.Double("rms_norm_eps") ?? 1e-6, fields.Text("hidden_act") ?? "silu",
             fields.Flag("attention_bias"), fields.Flag("mlp_bias") ?? false, fields.Flag("tie_word_embeddings") ?? false,
             fields.Double("initializer_range") ?? 0.02, fields.Double("attention_dropout") ?? 0, ReadRope(fields, contextLength),
-            fields.Flag("use_sliding_window") == false ? null : window, layerTypes, eos ?? [], generationEos ?? [], fields.Int32("bos_token_id", min: 0), fields.Int32("pad_token_id", min: -1), dtype ?? torchDtype,
+            fields.Flag("use_sliding_window") == false ? null : window, layerTypes, eos ?? [], generationEos ?? [],
+            fields.Int32("bos_token_id", min: 0), fields.Int32("pad_token_id", min: -1), dtype ?? torchDtype,
             ImmutableSortedDictionary<string, JsonElement>.Empty);
         return read with { UnknownKeys = fields.Others().RemoveRange(Harmless).RemoveRange(WhereNeutral(fields.Others())) };
     }
@@ -161,7 +166,9 @@ public sealed record HuggingFaceConfig(
             rope.Problem(read.LowFreqFactor is null ? "low_freq_factor" : "high_freq_factor", "a number, as rope_type is llama3", "none");
         }
 
-        return read with { UnknownKeys = rope.Others().RemoveRange(rope.Others().Where(pair => pair.Key == PartialRotaryFactor && IsOne(pair.Value)).Select(pair => pair.Key)) };
+        ImmutableSortedDictionary<string, JsonElement> others = rope.Others();
+        bool whole = others.TryGetValue(PartialRotaryFactor, out JsonElement share) && IsOne(share);
+        return read with { UnknownKeys = whole ? others.Remove(PartialRotaryFactor) : others };
     }
 
     private static byte[] Load(string path)

@@ -53,7 +53,11 @@ internal static class DataFile
         JsonlRow[] crossing = [.. first.Where(row => encoder.Crosses(row, data.Columns))];
         return crossing.Length == 0
             ? []
-            : [$"in {crossing.Length} of the first {first.Length} rows, such as line {crossing[0].Line}, one token reaches from the prompt into the completion; it is counted to the completion. Let prompts end where a token does, such as before a blank."];
+            :
+            [
+                $"in {crossing.Length} of the first {first.Length} rows, such as line {crossing[0].Line}, one token reaches from the prompt into the completion; "
+                + "it is counted to the completion. Let prompts end where a token does, such as before a blank.",
+            ];
     }
 
     /// <summary>The rows with their tokens.</summary>

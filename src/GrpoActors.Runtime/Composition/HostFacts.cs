@@ -38,11 +38,15 @@ internal sealed class HostFacts(RewardRegistry rewards) : IPlanFacts
 
             if (files.Spec.EosTokens.Count == 0)
             {
-                return new ConfigError("", "names no eos_token_id, so that no completion could end.", "Add it to generation_config.json or config.json, or eos_token to tokenizer_config.json.");
+                return new ConfigError(
+                    "", "names no eos_token_id, so that no completion could end.",
+                    "Add it to generation_config.json or config.json, or eos_token to tokenizer_config.json.");
             }
 
             PolicyWeights weights = files.StartingWeights();
-            return new ModelFacts(files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy, files.TokenizerSha256, files.Chat?.Sha256)
+            return new ModelFacts(
+                files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy,
+                files.TokenizerSha256, files.Chat?.Sha256)
             {
                 Warnings = files.Ends.Disagreement is { } disagreement ? [disagreement] : [],
             };

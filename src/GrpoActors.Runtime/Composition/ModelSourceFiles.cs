@@ -19,7 +19,8 @@ internal sealed class ModelSourceFiles
 {
     private readonly Func<PolicyWeights> weights;
 
-    private ModelSourceFiles(ModelSpec spec, ITokenizer tokenizer, Digest tokenizerSha256, string config, ModelChat? chat, TurnEnds ends, Func<PolicyWeights> weights)
+    private ModelSourceFiles(
+        ModelSpec spec, ITokenizer tokenizer, Digest tokenizerSha256, string config, ModelChat? chat, TurnEnds ends, Func<PolicyWeights> weights)
     {
         Spec = spec with { EosTokens = ends.Ids };
         Tokenizer = tokenizer;
@@ -48,7 +49,9 @@ internal sealed class ModelSourceFiles
 
     /// <exception cref="InvalidDataException">No token ends a completion.</exception>
     public RowEncoder Encoder(ChatOptions? chat) => Ends.Ids.IsEmpty
-        ? throw new InvalidDataException("The model names no eos_token_id, so that no completion could end. Add it to its generation_config.json or config.json, or eos_token to tokenizer_config.json.")
+        ? throw new InvalidDataException(
+            "The model names no eos_token_id, so that no completion could end. "
+            + "Add it to its generation_config.json or config.json, or eos_token to tokenizer_config.json.")
         : new RowEncoder(Tokenizer, Chat, chat, Ends);
 
     /// <exception cref="HuggingFaceFormatException">config.json cannot be used.</exception>
@@ -66,8 +69,9 @@ internal sealed class ModelSourceFiles
         ModelSpec spec = ModelSpecs.FromConfig(config);
         ITokenizer tokenizer = Tokenizers.Load(folder);
         ModelChat? chat = ModelChat.Read(folder, templatePath);
+        string text = File.ReadAllText(Path.Combine(folder, HuggingFaceConfig.ConfigFile));
         return new ModelSourceFiles(
-            spec, tokenizer, TokenizerDigest.Of(folder, tokenizer), File.ReadAllText(Path.Combine(folder, HuggingFaceConfig.ConfigFile)), chat, TurnEnds.Read(folder, config, tokenizer, chat), () =>
+            spec, tokenizer, TokenizerDigest.Of(folder, tokenizer), text, chat, TurnEnds.Read(folder, config, tokenizer, chat), () =>
             {
                 using ITensorFiles tensors = SafetensorsFolder.Open(folder);
                 return WeightFiles.Read(tensors, spec);
@@ -82,6 +86,7 @@ internal sealed class ModelSourceFiles
         ModelSpec spec = ModelSpecs.FromConfig(read);
         ModelChat? chat = ModelChat.Read(null, templatePath);
         Digest sha256 = Digest.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(tokenizer.ToJson())));
-        return new ModelSourceFiles(spec, tokenizer, sha256, complete, chat, TurnEnds.Of(read, tokenizer, options.EosToken, chat), () => Initialisation.Random(spec, new SeedTree(seed)));
+        return new ModelSourceFiles(
+            spec, tokenizer, sha256, complete, chat, TurnEnds.Of(read, tokenizer, options.EosToken, chat), () => Initialisation.Random(spec, new SeedTree(seed)));
     }
 }

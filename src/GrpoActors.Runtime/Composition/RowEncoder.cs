@@ -31,10 +31,13 @@ internal sealed class RowEncoder(ITokenizer tokenizer, ModelChat? chat, ChatOpti
             }
 
             EncodedPair pair = EncodedPair.Of(tokenizer, text, row.Completion!, addSpecialTokens: !rendered);
-            int[] completion = pair.Completion is [.., int last] && ends.Ids.Contains(last) ? pair.Completion : [.. pair.Completion, (rendered ? ends.OfTurn : ends.OfText)!.Value];
+            bool ended = pair.Completion is [.., int last] && ends.Ids.Contains(last);
+            int[] completion = ended ? pair.Completion : [.. pair.Completion, (rendered ? ends.OfTurn : ends.OfText)!.Value];
             return pair.Prompt.Length > 0
                 ? new PromptRow(text, pair.Prompt, completion, row.Answer, row.Columns)
-                : throw new RowException(pair.Crosses ? "has one token for its prompt and the beginning of its completion; end the prompt at the end of a word" : "has an empty prompt");
+                : throw new RowException(pair.Crosses
+                    ? "has one token for its prompt and the beginning of its completion; end the prompt at the end of a word"
+                    : "has an empty prompt");
         }
         catch (UnknownCharacterException unknown)
         {

@@ -50,16 +50,20 @@ public sealed class DeclaredTokens
         }
 
         vocab.Require(JsonValueKind.Object);
-        int next = 1 + known.Select(token => token.Id).Concat(vocab.Element.EnumerateObject().Select(entry => entry.Value.TryGetInt32(out int id) ? id : -1)).DefaultIfEmpty(-1).Max();
+        int next = 1 + known.Select(token => token.Id).Concat(vocab.Element.EnumerateObject().Select(entry => Whole(entry.Value) ?? -1)).DefaultIfEmpty(-1).Max();
         foreach (Declared declared in missing)
         {
-            int id = vocab.Element.TryGetProperty(declared.Token.Content, out JsonElement own) && own.TryGetInt32(out int inVocabulary) ? inVocabulary : next++;
+            int id = vocab.Element.TryGetProperty(declared.Token.Content, out JsonElement own) && Whole(own) is { } inVocabulary ? inVocabulary : next++;
             yield return declared.Id is null || declared.Id == id
                 ? declared.Token with { Id = id, Declared = true }
                 : throw declared.Source.Wrong(
-                    $"gives the token '{declared.Token.Content}' the id {declared.Id}, and after tokenizer.json it gets {id}, here as in transformers; save the tokenizer anew with save_pretrained, so that the two files agree");
+                    $"gives the token '{declared.Token.Content}' the id {declared.Id}, and after tokenizer.json it gets {id}, here as in transformers; "
+                    + "save the tokenizer anew with save_pretrained, so that the two files agree");
         }
     }
+
+    // What is no id is refused where the vocabulary is read.
+    private static int? Whole(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) ? id : null;
 
     private void AddDecoder(TokenizerJson decoder)
     {
@@ -68,7 +72,9 @@ public sealed class DeclaredTokens
         foreach (JsonProperty entry in decoder.Element.EnumerateObject())
         {
             var token = new TokenizerJson(entry.Value, $"{decoder.Path}['{entry.Name}']", decoder.File);
-            entries.Add(int.TryParse(entry.Name, out int id) && id >= 0 ? new Declared(Token(token, special: false), id, token) : throw token.Wrong("stands under no token id"));
+            entries.Add(int.TryParse(entry.Name, out int id) && id >= 0
+                ? new Declared(Token(token, special: false), id, token)
+                : throw token.Wrong("stands under no token id"));
         }
 
         _tokens.AddRange(entries.OrderBy(entry => entry.Id));
@@ -77,7 +83,9 @@ public sealed class DeclaredTokens
     private void AddEncoder(TokenizerJson encoder)
     {
         var entries = encoder.Element.EnumerateObject().Select(entry => (entry.Name, Json: new TokenizerJson(entry.Value, $"['{entry.Name}']", encoder.File)));
-        _tokens.AddRange(entries.Select(entry => new Declared(new AddedToken(0, entry.Name, Special: false, Normalized: true), entry.Json.Id(), entry.Json)).OrderBy(entry => entry.Id));
+        _tokens.AddRange(entries
+            .Select(entry => new Declared(new AddedToken(0, entry.Name, Special: false, Normalized: true), entry.Json.Id(), entry.Json))
+            .OrderBy(entry => entry.Id));
     }
 
     private void AddSpecial(TokenizerJson names)

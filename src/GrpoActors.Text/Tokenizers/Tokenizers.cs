@@ -5,7 +5,7 @@ namespace GrpoActors.Text;
 /// <summary>Loads a tokenizer from a <c>tokenizer.json</c>.</summary>
 public static class Tokenizers
 {
-    /// <param name="folderOrFile">A Hugging Face folder that holds <c>tokenizer.json</c>, with the tokens that the files beside it declare; or such a file by itself.</param>
+    /// <param name="folderOrFile">A Hugging Face folder that holds <c>tokenizer.json</c>, with the files beside it; or such a file by itself.</param>
     /// <exception cref="FileNotFoundException">There is no such file; the message says where it was expected.</exception>
     /// <exception cref="TokenizerFormatException">The file is damaged, or needs a component that is not supported.</exception>
     public static ITokenizer Load(string folderOrFile)
@@ -29,7 +29,8 @@ public static class Tokenizers
     {
         if (json.Span.StartsWith("version https://git-lfs"u8))
         {
-            throw new TokenizerFormatException(name, "is a Git LFS pointer, not the file itself; run git lfs pull in its folder, or fetch the model with grpo pull OWNER/NAME.");
+            throw new TokenizerFormatException(
+                name, "is a Git LFS pointer, not the file itself; run git lfs pull in its folder, or fetch the model with grpo pull OWNER/NAME.");
         }
 
         JsonDocument document;
