@@ -60,6 +60,67 @@ public sealed class ModelCommandTests : IDisposable
         Assert.Equal(1, rows[3].GetProperty("logProbs").GetArrayLength());
     }
 
+    [Fact]
+    public void Log_probs_of_texts_are_those_of_the_one_text_that_they_make()
+    {
+        TinyModelFolder.UseSentencePiece(Model);
+        var talk = new StringWriter();
+        var data = new StringWriter();
+        Assert.Equal(ExitCodes.Done, Run(
+            data, talk, "logprobs", Model, File("""{"prompt":"23+45=","completion":"68"}""", """{"prompt":"2= ","completion":"ab"}""", """{"prompt":"2 ","completion":"ab"}""")));
+        JsonElement[] rows = [.. data.ToString().TrimEnd().Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.Equal(["[16]", "[18]", "[18]"], rows.Select(row => row.GetProperty("completionIds").GetRawText()));
+        Assert.Equal("[1,3,4,5,10,6,7,11]", rows[0].GetProperty("promptIds").GetRawText());
+        Assert.Contains("line 2: one token reaches from the prompt into the completion; it is counted to the completion", Assert.Single(talk.ToString().TrimEnd().Split('\n')));
+    }
+
+    [Fact]
+    public void Log_probs_of_ids_need_no_tokenizer()
+    {
+        System.IO.File.Delete(Path.Combine(Model, "tokenizer.json"));
+        Assert.Equal(1, Rows("logprobs", Model, File("""{"promptIds":[5],"completionIds":[5]}"""))[0].GetProperty("logProbs").GetArrayLength());
+        Assert.Contains("tokenizer.json: there is no such file", Assert.Throws<MistakeException>(() => Run(TextWriter.Null, "logprobs", Model, File("""{"prompt":"1","completion":"1"}"""))).Message);
+    }
+
+    [Fact]
+    public void A_row_that_opens_no_turn_is_rendered_so_even_with_chat() => Assert.Equal(
+        ["<bos>[user]1", "<bos>[user]1[assistant]", "<bos>[user]1[assistant]calm"],
+        Rows("tokenize", Model, File(
+            """{"messages":[{"role":"user","content":"1"}],"add_generation_prompt":false}""", """{"messages":[{"role":"user","content":"1"}]}""",
+            """{"text":"1","chat_template_kwargs":{"mood":"calm"},"variables":{"mood":"bad"}}"""), "--chat").Select(row => row.GetProperty("rendered").GetString()));
+
+    [Fact]
+    public void Sample_of_a_model_without_an_end_says_so()
+    {
+        string model = Model;
+        foreach (string file in new[] { "generation_config.json", "tokenizer_config.json" })
+        {
+            System.IO.File.Delete(Path.Combine(model, file));
+        }
+
+        string config = Path.Combine(model, "config.json");
+        System.IO.File.WriteAllText(config, System.IO.File.ReadAllText(config).Replace("\"eos_token_id\":2", "\"eos_token_id\":null"));
+        string[][] commands = [["sample", model, "--prompt", "1"], ["eval", model, "--data", File("""{"prompt":"1","answer":"1"}""")]];
+        Assert.All(commands, command => Assert.StartsWith(
+            "The model names no eos_token_id, so that no completion could end.", Assert.Throws<MistakeException>(() => Run(TextWriter.Null, command)).Message));
+    }
+
+    [Fact]
+    public void Sample_tells_once_that_the_files_end_turns_with_different_tokens()
+    {
+        System.IO.File.WriteAllText(Path.Combine(Model, "tokenizer_config.json"), """{"bos_token":"<bos>","eos_token":"<think>"}""");
+        var talk = new StringWriter();
+        Assert.Equal(ExitCodes.Done, Run(TextWriter.Null, talk, "sample", Model, "--prompt", "1+1=", "--max-completion-length", "3"));
+        Assert.StartsWith("warning: the model's files end a turn with different tokens: ", Assert.Single(talk.ToString().TrimEnd().Split('\n')));
+    }
+
+    [Fact]
+    public void A_prompt_of_a_token_that_the_embedding_lacks_is_refused()
+    {
+        System.IO.File.WriteAllText(Path.Combine(Model, "special_tokens_map.json"), """{"pad_token":"[PAD]"}""");
+        Assert.Contains("The token '[PAD]' stands in no tokenizer.json", Assert.Throws<MistakeException>(() => Run(TextWriter.Null, "sample", Model, "--prompt", "1")).Message);
+    }
+
     [Theory]
     [InlineData("tokenize", """{"txt":"1"}""", "expected 'text' or 'messages', found neither")]
     [InlineData("tokenize", """{"text":1}""", "'text': expected a text, found 1")]
@@ -206,9 +267,11 @@ public sealed class ModelCommandTests : IDisposable
         return [.. data.ToString().TrimEnd().Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
     }
 
-    private static int Run(TextWriter data, params string[] arguments)
+    private static int Run(TextWriter data, params string[] arguments) => Run(data, TextWriter.Null, arguments);
+
+    private static int Run(TextWriter data, TextWriter talk, params string[] arguments)
     {
         using var signals = new Signals(TextWriter.Null);
-        return Root.Build(signals).Parse(arguments).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = data, Error = TextWriter.Null });
+        return Root.Build(signals).Parse(arguments).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = data, Error = talk });
     }
 }

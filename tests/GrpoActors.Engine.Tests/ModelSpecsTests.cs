@@ -41,6 +41,14 @@ public sealed class ModelSpecsTests
         Assert.Contains("Supported are", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Quantised_weights_are_called_so_with_what_to_do()
+    {
+        var refused = Assert.Throws<UnsupportedModelException>(() => ModelSpecs.FromConfig(HuggingFaceConfig.Parse(Config.Replace(
+            "REST", """, "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}""", StringComparison.Ordinal))));
+        Assert.StartsWith("quantization_config: the weights are quantised (bitsandbytes), and such weights are not read; take the model that was not quantised", Assert.Single(refused.Problems), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 2000000000", "num_hidden_layers: is 2000000000; at most 4096")]
     [InlineData("\"max_position_embeddings\": 128", "\"max_position_embeddings\": 2000000000", "max_position_embeddings: is 2000000000; at most 2097152")]

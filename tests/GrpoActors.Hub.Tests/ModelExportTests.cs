@@ -26,6 +26,17 @@ public sealed class ModelExportTests : IDisposable
         Assert.Equal(StructuralCheck.Tensors(model), StructuralCheck.Tensors(folder.File("out")));
     }
 
+    [Fact]
+    public void A_tied_head_that_is_not_the_embedding_is_refused_not_dropped()
+    {
+        string model = TinyModelFolder.Create(folder.File("model"), tied: false);
+        string config = File.ReadAllText(Path.Combine(model, "config.json"));
+        File.WriteAllText(Path.Combine(model, "config.json"), config.Replace("\"tie_word_embeddings\":false", "\"tie_word_embeddings\":true"));
+        string message = Assert.Throws<SafetensorsFormatException>(() => ModelExport.FromModel(model, folder.File("out"), new ExportOptions())).Message;
+        Assert.Contains("'lm_head.weight' is not the embedding, and config.json ties the two (tie_word_embeddings true); set it to false", message);
+        Assert.False(Directory.Exists(folder.File("out")));
+    }
+
     [Theory]
     [InlineData("llama", true)]
     [InlineData("llama", false)]

@@ -79,6 +79,11 @@ internal static class EvalCommand
         }
 
         TextWriter talk = parsed.InvocationConfiguration.Error;
+        if (policy.Warning is { } warning)
+        {
+            talk.WriteLine($"warning: {warning}");
+        }
+
         DataEvaluationResult result = DataEvaluation.Run(policy, problems, data.Reward(parsed, policy), settings, done => talk.WriteLine($"{done} of {problems.Rows.Count} problems"), stop);
         TextWriter to = parsed.InvocationConfiguration.Output;
         if (json)

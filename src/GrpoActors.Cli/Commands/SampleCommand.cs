@@ -50,6 +50,11 @@ internal static class SampleCommand
         {
             string from = parsed.GetRequiredValue(source);
             LoadedPolicy policy = LoadedPolicy.Open(from, parsed.GetValue(step));
+            if (policy.Warning is { } warning)
+            {
+                parsed.InvocationConfiguration.Error.WriteLine($"warning: {warning}");
+            }
+
             GroupPlan? plan = policy.Phase?.Group;
             SamplingPlan sampling = plan?.Sampling ?? new SamplingPlan(1, 0, 1, 0, 1, [], [.. policy.Spec.EosTokens]);
             sampling = sampling with { Temperature = parsed.GetValue(temperature) ?? sampling.Temperature, TopP = parsed.GetValue(topP) ?? sampling.TopP };

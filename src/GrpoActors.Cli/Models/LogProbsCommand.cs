@@ -16,6 +16,7 @@ internal static class LogProbsCommand
         Writes log-probs and entropies (in nats) of the completion tokens, one JSON object a row: logProbs and entropies.
 
         A row has promptIds and completionIds; or the texts prompt and completion, or messages and completion: then their ids are written too.
+        Texts are encoded as the one text that they make; a token that reaches from the prompt into the completion is the completion's.
 
         Example:
           grpo logprobs HuggingFaceTB/SmolLM2-135M-Instruct rows.jsonl
@@ -45,20 +46,30 @@ internal static class LogProbsCommand
             int workers = parsed.GetValue(threads) > 0 ? parsed.GetValue(threads) : Environment.ProcessorCount;
             using IEngine engine = EngineProviders.Open(RunIdentity.DefaultEngine, policy.Spec, new EngineOptions(workers, TokensAtOnce));
             using ITrainer scorer = engine.OpenTrainer(policy.Weights);
-            Run(rows.Rows(parsed), policy, scorer, parsed.GetValue(temperature), parsed.InvocationConfiguration.Output);
+            Run(rows.Rows(parsed), policy, scorer, parsed.GetValue(temperature), parsed.InvocationConfiguration);
             return ExitCodes.Done;
         }));
         return command;
     }
 
-    private static void Run(IEnumerable<Row> rows, PretrainedModel policy, ITrainer scorer, double temperature, TextWriter to)
+    private static void Run(IEnumerable<Row> rows, PretrainedModel policy, ITrainer scorer, double temperature, InvocationConfiguration streams)
     {
+        TextWriter to = streams.Output;
         var waiting = new List<ScoredRow>();
+        bool told = false;
         try
         {
             foreach (Row row in rows)
             {
                 ScoredRow next = Read(row, policy);
+                if (next.Crosses && !told)
+                {
+                    streams.Error.WriteLine(
+                        $"warning: {row.File}, line {row.Line}: one token reaches from the prompt into the completion; "
+                        + "it is counted to the completion, here and in any further row.");
+                    told = true;
+                }
+
                 if (waiting.Count > 0 && waiting.Sum(scored => scored.Length) + next.Length > TokensAtOnce)
                 {
                     Score(waiting, scorer, temperature, to);
@@ -79,10 +90,10 @@ internal static class LogProbsCommand
     private static ScoredRow Read(Row row, PretrainedModel policy)
     {
         int[]? prompt = row.Ids("promptIds", policy.Spec.VocabularySize), completion = row.Ids("completionIds", policy.Spec.VocabularySize);
-        bool texts = prompt is null && completion is null;
+        bool texts = prompt is null && completion is null, crosses = false;
         if (texts)
         {
-            (prompt, completion) = Texts(row, policy);
+            (prompt, completion, crosses) = Texts(row, policy);
         }
 
         if (prompt is null || completion is null)
@@ -96,26 +107,34 @@ internal static class LogProbsCommand
         }
 
         return prompt.Length + completion.Length <= policy.Spec.ContextLength
-            ? new ScoredRow(prompt, completion, texts)
+            ? new ScoredRow(prompt, completion, texts, crosses)
             : throw row.Wrong($"has {prompt.Length + completion.Length} tokens; the model's context is {policy.Spec.ContextLength}");
     }
 
-    private static (int[] Prompt, int[] Completion) Texts(Row row, PretrainedModel policy)
+    private static EncodedPair Texts(Row row, PretrainedModel policy)
     {
         string completion = row.Text("completion") ?? throw row.Wrong("expected promptIds and completionIds, or prompt (or messages) and completion");
         try
         {
+            EncodedPair pair;
             if (row.Messages() is { } messages)
             {
-                string rendered = policy.Chat?.Render(messages, row["tools"], row["variables"], addGenerationPrompt: true, TimeProvider.System.GetLocalNow())
-                    ?? throw row.Wrong("has messages, and the model has no chat template");
-                return (policy.Tokenizer.Encode(rendered), policy.Tokenizer.Encode(completion));
+                TemplateColumns own = row.Template();
+                string rendered = (policy.Chat ?? throw row.Wrong("has messages, and the model has no chat template"))
+                    .RenderPrompt(messages, own.Tools, own.Variables, TimeProvider.System.GetLocalNow());
+                pair = EncodedPair.Of(policy.Tokenizer, rendered, completion, addSpecialTokens: false);
+            }
+            else
+            {
+                string prompt = row.Text("prompt") ?? throw row.Wrong("expected 'prompt' or 'messages' beside 'completion', found neither");
+                pair = EncodedPair.Of(policy.Tokenizer, prompt, completion, addSpecialTokens: true);
             }
 
-            string prompt = row.Text("prompt") ?? throw row.Wrong("expected 'prompt' or 'messages' beside 'completion', found neither");
-            return (policy.Tokenizer.Encode(prompt, addSpecialTokens: true), policy.Tokenizer.Encode(completion));
+            return pair is { Crosses: true, Prompt.Length: 0 }
+                ? throw row.Wrong("one token makes up the prompt and the beginning of the completion; end the prompt at the end of a word")
+                : pair;
         }
-        catch (Exception refused) when (refused is TemplateException or UnknownCharacterException)
+        catch (Exception refused) when (refused is TemplateException or UnknownCharacterException or InvalidDataException)
         {
             throw row.Wrong(refused.Message);
         }
@@ -180,7 +199,7 @@ internal static class LogProbsCommand
         json.WriteEndArray();
     }
 
-    private sealed record ScoredRow(int[] Prompt, int[] Completion, bool FromTexts)
+    private sealed record ScoredRow(int[] Prompt, int[] Completion, bool FromTexts, bool Crosses)
     {
         public int Length => Prompt.Length + Completion.Length;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using GrpoActors.Hub;
 using GrpoActors.Text.Templates;
 
 namespace GrpoActors.Cli.Models;
@@ -12,7 +13,7 @@ internal static class RenderCommand
         Renders conversations with a chat template, one JSON object a row: text, or error where the template errs. Where the template marks the assistant's words with a
         generation block, assistantSpans are their places in the text: [first, behind the last], in UTF-16 units.
 
-        A row has messages, and tools, variables, add_generation_prompt where the template reads them.
+        A row has messages, and tools, documents, variables (or chat_template_kwargs), add_generation_prompt where the template reads them.
 
         Example:
           grpo render chat_template.jinja chats.jsonl
@@ -46,19 +47,17 @@ internal static class RenderCommand
         RenderedChat? rendered = null;
         string? error = null;
         JsonElement messages = row.Messages() ?? throw row.Wrong("expected 'messages', found none");
-        if (row["variables"] is { ValueKind: not JsonValueKind.Object })
-        {
-            throw row.Wrong("'variables': expected an object");
-        }
-
+        TemplateColumns own = row.Template();
         try
         {
             rendered = chat.Render(new ChatTemplateInput
             {
                 Messages = messages,
-                Tools = row["tools"],
+                Tools = own.Tools,
                 AddGenerationPrompt = row.Flag("add_generation_prompt"),
-                Variables = row["variables"] is { } variables ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value) : new Dictionary<string, JsonElement>(),
+                Variables = own.Variables is { } variables
+                    ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value)
+                    : new Dictionary<string, JsonElement>(),
                 Now = now,
             });
         }

@@ -8,6 +8,7 @@ using GrpoActors.Formats.Files;
 using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Formats.Jsonl;
 using GrpoActors.Formats.Safetensors;
+using GrpoActors.Hub;
 using GrpoActors.Text;
 using GrpoActors.Text.Templates;
 
@@ -119,6 +120,22 @@ internal readonly record struct Row(string File, long Line, JsonElement Json)
         { ValueKind: JsonValueKind.Array } list => list,
         { } other => throw Wrong($"'{column}': expected a list of messages, found {Shown(other)}"),
     };
+
+    /// <summary>What the chat template reads beside the messages: tools, documents, chat_template_kwargs, and variables, which yield to them.</summary>
+    public TemplateColumns Template()
+    {
+        Row row = this;
+        try
+        {
+            return this["variables"] is { ValueKind: not JsonValueKind.Object }
+                ? throw Wrong("'variables': expected an object")
+                : TemplateColumns.Of(name => row[name], this["variables"]);
+        }
+        catch (InvalidDataException wrong)
+        {
+            throw Wrong(wrong.Message);
+        }
+    }
 
     public JsonlFormatException Wrong(string problem) => new(File, Line, problem.TrimEnd('.'));
 

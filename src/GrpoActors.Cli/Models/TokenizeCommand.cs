@@ -12,7 +12,8 @@ internal static class TokenizeCommand
     private const string Description = """
         Writes the token ids of texts and conversations, one JSON object a row: ids, decoded, and rendered for a conversation.
 
-        A row has text, or messages and add_generation_prompt (and tools, variables). It is for checking against other software.
+        A row has text, or messages and add_generation_prompt (and tools, documents, variables, chat_template_kwargs).
+        It is for checking against other software.
 
         Example:
           grpo tokenize HuggingFaceTB/SmolLM2-135M-Instruct texts.jsonl
@@ -23,7 +24,10 @@ internal static class TokenizeCommand
         var command = new Command("tokenize", Description.ReplaceLineEndings("\n"));
         var model = new Argument<string>("MODEL") { Description = "A folder with tokenizer.json, or OWNER/NAME of a model that was pulled." };
         var rows = new RowFile();
-        var chat = new Option<bool>("--chat") { Description = "Render a row's text too, as one message of the user that the assistant answers." };
+        var chat = new Option<bool>("--chat")
+        {
+            Description = "Render a row's text too, as one message of the user. The assistant's turn is opened, unless the row says add_generation_prompt false.",
+        };
         var special = new Option<bool>("--special-tokens") { Description = "Add what the tokenizer adds to plain text, such as a first token." };
         command.Add(model);
         command.Add(rows.Argument);
@@ -77,18 +81,19 @@ internal static class TokenizeCommand
 
     private static string? Rendered(Row row, ModelChat? template, bool chat)
     {
-        bool opens = chat || row.Flag("add_generation_prompt");
+        bool opens = row["add_generation_prompt"] is null ? chat : row.Flag("add_generation_prompt");
         JsonElement? messages = row.Messages() ?? (chat && row.Text("text") is { } text ? JsonSerializer.SerializeToElement(new[] { new { role = "user", content = text } }) : null);
         if (messages is not { } conversation)
         {
             return null;
         }
 
+        TemplateColumns own = row.Template();
         try
         {
             return template is null
                 ? throw row.Wrong("has messages, and the model has no chat template")
-                : template.Render(conversation, row["tools"], row["variables"], opens, TimeProvider.System.GetLocalNow());
+                : template.Render(conversation, own.Tools, own.Variables, opens, TimeProvider.System.GetLocalNow());
         }
         catch (TemplateException refused)
         {

@@ -56,7 +56,11 @@ public sealed record TokenizerOptions(string Characters, string PadToken, string
 /// <param name="Tokenizer">SHA-256 of the tokenizer's file.</param>
 /// <param name="ChatTemplate">SHA-256 of the chat template's text; null where there is none.</param>
 public sealed record ModelFacts(
-    string Config, int VocabularySize, int ContextLength, ImmutableArray<int> EosTokens, Digest StartingWeights, Digest Tokenizer, Digest? ChatTemplate = null);
+    string Config, int VocabularySize, int ContextLength, ImmutableArray<int> EosTokens, Digest StartingWeights, Digest Tokenizer, Digest? ChatTemplate = null)
+{
+    /// <summary>What is allowed but may surprise; each continues the setting's key: "the model's files ...".</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+}
 
 /// <summary>Which columns a data file must have.</summary>
 public enum DataUse : byte
@@ -75,7 +79,11 @@ public sealed record DataOptions(string Path, DataUse Use, DataColumns Columns, 
 /// <param name="Rows">After filtering.</param>
 /// <param name="Sha256">Of the file's bytes.</param>
 /// <param name="Answers">Rows that have the answer column; null: not counted.</param>
-public sealed record DataFacts(long Rows, Digest Sha256, long? Answers = null);
+public sealed record DataFacts(long Rows, Digest Sha256, long? Answers = null)
+{
+    /// <summary>What is allowed but may surprise; each continues the setting's key.</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+}
 
 /// <param name="Revision">Raised when the function's results change.</param>
 /// <param name="NeedsAnswer">It abstains where a row has no answer.</param>

@@ -124,6 +124,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             model.Wrong(Keys.Model.Chat, "is given, but the model has no chat template.", "Give chat.chat_template_path, or remove it.");
         }
 
+        _warnings.AddRange((known?.Warnings ?? []).Select(warning => $"{model.KeyOf(folder ? Keys.Model.Path : Keys.Model.Config)}: {warning}"));
         _model = known is null ? null : asked;
         ChatPlan? rendering = known?.ChatTemplate is { } template
             ? new ChatPlan(template, chat?.Variables ?? "{}", chat?.ApplyToPrompts ?? false, chat?.System, chat?.TemplatePath)
@@ -437,6 +438,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
 
         path = Resolve(section, setting, path);
         DataFacts? data = section.Learn(setting, facts.Data(new DataOptions(path, use, columns, promptMax, overlong), _model));
+        _warnings.AddRange((data?.Warnings ?? []).Select(warning => $"{section.KeyOf(setting)}: {warning}"));
         if (data?.Rows == 0)
         {
             section.Wrong(setting, $"is {path}, which has no rows{(overlong == OverlongPrompts.Filter ? " of at most max_prompt_length tokens" : "")}.", "Expected one JSON object a line.");

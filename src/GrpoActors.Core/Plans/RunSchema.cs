@@ -151,7 +151,9 @@ internal static class RunSchema
         public static readonly Setting<string> System = new("system", new TextForm("a text"), "System message of conversations that do not begin with one.")
         { DefaultInWords = "none, or the template's own", AlsoKnownAs = ["system_prompt"] };
 
-        public static readonly Setting<string> Variables = new("chat_template_kwargs", new ObjectForm("an object"), "Variables that the template reads, such as enable_thinking.")
+        public static readonly Setting<string> Variables = new(
+            "chat_template_kwargs", new ObjectForm("an object"),
+            "Variables that the template reads, such as enable_thinking; a row's own, in a column of this name, win over them.")
         { Default = "{}", Origin = NameOrigin.Trl, AlsoKnownAs = ["template_kwargs", "variables"] };
 
         public static readonly Setting<string> TemplatePath = new("chat_template_path", new TextForm("a Jinja file"), "A chat template to use instead of the model's. Relative as a phase's data.")

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using GrpoActors.Formats.HuggingFace;
 
 namespace GrpoActors.Engine.Models;
@@ -43,7 +44,15 @@ public static class ModelSpecs
             $"layer_types: holds '{config.LayerTypes.FirstOrDefault(type => type is not ("full_attention" or "sliding_attention"))}', which is not supported.");
         Refuse(config.Rope.Type is not ("default" or "linear" or "llama3"), $"rope_parameters.rope_type: is '{config.Rope.Type}', which is not supported.");
         Refuse(!config.Rope.UnknownKeys.IsEmpty, $"rope_parameters: holds {string.Join(", ", config.Rope.UnknownKeys.Keys)}, which this program does not know.");
-        Refuse(!config.UnknownKeys.IsEmpty, $"config.json: holds {string.Join(", ", config.UnknownKeys.Keys)}, which this program does not know and which may change the mathematics.");
+        if (config.UnknownKeys.TryGetValue(HuggingFaceConfig.QuantizationKey, out JsonElement quantization))
+        {
+            problems.Add(
+                $"{HuggingFaceConfig.QuantizationKey}: the weights are quantised{Method(quantization)}, and such weights are not read; "
+                + "take the model that was not quantised, or save it dequantised (model.dequantize(), then save_pretrained).");
+        }
+
+        string[] unknown = [.. config.UnknownKeys.Keys.Where(key => key != HuggingFaceConfig.QuantizationKey)];
+        Refuse(unknown.Length > 0, $"config.json: holds {string.Join(", ", unknown)}, which this program does not know and which may change the mathematics.");
         foreach ((string key, long found, int most) in (ReadOnlySpan<(string, long, int)>)
             [("hidden_size", config.HiddenSize, WidthMax), ("intermediate_size", config.IntermediateSize, WidthMax), ("vocab_size", config.VocabSize, WidthMax),
              ("num_attention_heads", config.NumAttentionHeads, HeadsMax), ("num_hidden_layers", config.NumHiddenLayers, LayersMax), ("max_position_embeddings", config.MaxPositionEmbeddings, ContextMax)])
@@ -61,6 +70,12 @@ public static class ModelSpecs
         _ = new ModelLayout(spec); // refuses what no buffer holds
         return spec;
     }
+
+    private static string Method(JsonElement quantization) =>
+        quantization.ValueKind == JsonValueKind.Object && quantization.TryGetProperty("quant_method", out JsonElement method)
+        && method.ValueKind == JsonValueKind.String
+            ? $" ({method.GetString()})"
+            : "";
 
     private static ModelSpec Spec(HuggingFaceConfig config) => new(
         config.ModelType, config.VocabSize, config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim,

@@ -14,6 +14,11 @@ internal sealed class JsonFields(string file, string path, JsonElement? json, Li
     /// <exception cref="HuggingFaceFormatException">The file is no JSON object.</exception>
     public static JsonElement Parse(string file, ReadOnlyMemory<byte> utf8)
     {
+        if (GitLfsPointer.Begins(utf8.Span))
+        {
+            throw new HuggingFaceFormatException([$"{file}: {GitLfsPointer.Sentence}"]);
+        }
+
         try
         {
             JsonElement root = StrictJson.Parse(utf8);

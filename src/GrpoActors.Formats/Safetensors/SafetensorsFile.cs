@@ -46,6 +46,11 @@ public sealed unsafe class SafetensorsFile : ITensorFiles
             view = map.CreateViewAccessor(0, bytes, MemoryMappedFileAccess.Read);
             byte* start = null;
             view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            if (GitLfsPointer.Begins(new ReadOnlySpan<byte>(start, (int)Math.Min(bytes, 64))))
+            {
+                throw new SafetensorsFormatException(path, GitLfsPointer.Sentence);
+            }
+
             int jsonLength = SafetensorsHeader.JsonLength(path, new ReadOnlySpan<byte>(start, SafetensorsHeader.LengthBytes), bytes);
             var json = new ReadOnlySpan<byte>(start + SafetensorsHeader.LengthBytes, jsonLength);
             (ImmutableArray<TensorEntry> tensors, ImmutableSortedDictionary<string, string> metadata) = SafetensorsHeader.Parse(path, json, bytes);

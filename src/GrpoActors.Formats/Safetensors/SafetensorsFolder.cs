@@ -37,11 +37,23 @@ public sealed class SafetensorsFolder : ITensorFiles
 
         if (!File.Exists(index))
         {
-            bool pickled = Directory.Exists(folder) && Directory.EnumerateFiles(folder, "pytorch_model*.bin").Any();
-            throw new SafetensorsFormatException(folder, $"there is neither {SingleFile} nor {IndexFile}{(pickled ? "; pytorch_model.bin is not read, as pickled files can run code: save the model as safetensors" : "")}.");
+            throw new SafetensorsFormatException(folder, $"there is neither {SingleFile} nor {IndexFile}{InPlace(folder)}.");
         }
 
         return OpenShards(folder, index, ReadIndex(index));
+    }
+
+    // What lies there in the place of weights, and what to do about it.
+    private static string InPlace(string folder)
+    {
+        bool Has(string pattern) => Directory.Exists(folder) && Directory.EnumerateFiles(folder, pattern).Any();
+        return Has("adapter_model.*") ? "; adapter_model is a PEFT adapter: merge it into its base first (merge_and_unload, then save_pretrained)"
+            : Has("pytorch_model*.bin") ? "; pytorch_model.bin is not read, as pickled files can run code: save the model as safetensors"
+            : Has("*.pth") || Has("*.pt") ? "; PyTorch's own files (.pth, .pt) are not read, as pickled files can run code: save the model as safetensors"
+            : Has("*.gguf") ? "; GGUF is not read: take the model's safetensors"
+            : Has("model-*-of-*.safetensors") ? $"; there are shards without {IndexFile}: fetch it, too"
+            : Has("*.safetensors") ? $"; weights under another name are not read: rename them to {SingleFile}, if they are in Hugging Face's layout"
+            : "";
     }
 
     public TensorEntry? Find(string name) => _fileOf.TryGetValue(name, out SafetensorsFile? file) ? file.Find(name) : null;

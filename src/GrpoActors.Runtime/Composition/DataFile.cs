@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
@@ -11,6 +12,9 @@ namespace GrpoActors.Runtime.Composition;
 internal static class DataFile
 {
     private const int RowErrorsMax = 5;
+
+    // Where a prompt ends within a word, most rows do: the first ones tell.
+    private const int CrossingRowsMax = 100;
 
     /// <summary>Rows and hash of a file, or what is wrong with it.</summary>
     /// <param name="encoder">Encodes the rows as the run will, so that all that <see cref="Read"/> would refuse is found. Null: they are only parsed and counted.</param>
@@ -48,6 +52,25 @@ internal static class DataFile
         }
 
         return new Finding<DataFacts>(null, [.. errors]);
+    }
+
+    /// <summary>A warning, where a token reaches from the prompt into the completion in one of the first worked examples.</summary>
+    public static ImmutableArray<string> CrossingTokens(DataOptions data, RowEncoder encoder)
+    {
+        if (data.Use != DataUse.Examples)
+        {
+            return [];
+        }
+
+        JsonlRow[] first = [.. Rows(data).Take(CrossingRowsMax)];
+        JsonlRow[] crossing = [.. first.Where(row => encoder.Crosses(row, data.Columns))];
+        return crossing.Length == 0
+            ? []
+            :
+            [
+                $"in {crossing.Length} of the first {first.Length} rows, such as line {crossing[0].Line}, one token reaches from the prompt into the completion; "
+                + "it is counted to the completion. Let prompts end where a token does, such as before a blank.",
+            ];
     }
 
     /// <summary>The rows with their tokens.</summary>

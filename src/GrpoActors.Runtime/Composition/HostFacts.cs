@@ -36,16 +36,28 @@ internal sealed class HostFacts(RewardRegistry rewards, bool withRows = false) :
             opened = (model, files);
             if (files.Tokenizer.VocabularySize > files.Spec.VocabularySize)
             {
-                return new ConfigError("", $"has a tokenizer of {files.Tokenizer.VocabularySize} tokens and an embedding of {files.Spec.VocabularySize} rows.", "They must fit: the embedding may have more rows, never fewer.");
+                string? declared = files.Tokenizer.AddedTokens.FirstOrDefault(token => token.Declared && token.Id >= files.Spec.VocabularySize)?.Content;
+                return new ConfigError(
+                    "", $"has a tokenizer of {files.Tokenizer.VocabularySize} tokens and an embedding of {files.Spec.VocabularySize} rows.",
+                    declared is null
+                        ? "They must fit: the embedding may have more rows, never fewer."
+                        : $"The token '{declared}' stands in no tokenizer.json, only in a file beside it: resize the embedding, or remove the token there.");
             }
 
             if (files.Spec.EosTokens.Count == 0)
             {
-                return new ConfigError("", "names no eos_token_id, so that no completion could end.", "Add it to generation_config.json or config.json.");
+                return new ConfigError(
+                    "", "names no eos_token_id, so that no completion could end.",
+                    "Add it to generation_config.json or config.json, or eos_token to tokenizer_config.json.");
             }
 
             PolicyWeights weights = files.StartingWeights();
-            return new ModelFacts(files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy, files.TokenizerSha256, files.Chat?.Sha256);
+            return new ModelFacts(
+                files.Config, files.Spec.VocabularySize, files.Spec.ContextLength, [.. files.Spec.EosTokens], weights.Policy,
+                files.TokenizerSha256, files.Chat?.Sha256)
+            {
+                Warnings = files.Ends.Disagreement is { } disagreement ? [disagreement] : [],
+            };
         }
         catch (Exception unusable) when (unusable is HuggingFaceFormatException or UnsupportedModelException or TokenizerFormatException or SafetensorsFormatException or TemplateException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -53,10 +65,15 @@ internal sealed class HostFacts(RewardRegistry rewards, bool withRows = false) :
         }
     }
 
-    public Finding<DataFacts> Data(DataOptions data, ModelOptions? model) =>
-        opened is { } known && known.Options == model && (withRows || data.Overlong == OverlongPrompts.Filter)
-            ? DataFile.Facts(data, known.Files.Encoder(model.Chat), known.Files.Spec.ContextLength)
+    public Finding<DataFacts> Data(DataOptions data, ModelOptions? model)
+    {
+        ModelSourceFiles? files = opened is { } known && known.Options == model ? known.Files : null;
+        RowEncoder? encoder = files?.Encoder(model?.Chat);
+        Finding<DataFacts> found = withRows || data.Overlong == OverlongPrompts.Filter
+            ? DataFile.Facts(data, encoder, files?.Spec.ContextLength ?? 0)
             : DataFile.Facts(data, encoder: null, context: 0);
+        return found.Value is { } facts && encoder is not null ? facts with { Warnings = DataFile.CrossingTokens(data, encoder) } : found;
+    }
 
     public Finding<RewardFacts> Reward(string kind, string settings)
     {

@@ -19,13 +19,15 @@ internal sealed class ModelSourceFiles
 {
     private readonly Func<PolicyWeights> weights;
 
-    private ModelSourceFiles(ModelSpec spec, ITokenizer tokenizer, Digest tokenizerSha256, string config, ModelChat? chat, Func<PolicyWeights> weights)
+    private ModelSourceFiles(
+        ModelSpec spec, ITokenizer tokenizer, Digest tokenizerSha256, string config, ModelChat? chat, TurnEnds ends, Func<PolicyWeights> weights)
     {
-        Spec = spec;
+        Spec = spec with { EosTokens = ends.Ids };
         Tokenizer = tokenizer;
         TokenizerSha256 = tokenizerSha256;
         Config = config;
         Chat = chat;
+        Ends = ends;
         this.weights = weights;
     }
 
@@ -41,9 +43,16 @@ internal sealed class ModelSourceFiles
     /// <summary>Null where the model has no chat template.</summary>
     public ModelChat? Chat { get; }
 
+    public TurnEnds Ends { get; }
+
     public PolicyWeights StartingWeights() => weights();
 
-    public RowEncoder Encoder(ChatOptions? chat) => new(Tokenizer, Chat, chat, Spec.EosTokens.Count > 0 ? Spec.EosTokens[0] : throw new ArgumentException("The model names no eos_token_id."));
+    /// <exception cref="InvalidDataException">No token ends a completion.</exception>
+    public RowEncoder Encoder(ChatOptions? chat) => Ends.Ids.IsEmpty
+        ? throw new InvalidDataException(
+            "The model names no eos_token_id, so that no completion could end. "
+            + "Add it to its generation_config.json or config.json, or eos_token to tokenizer_config.json.")
+        : new RowEncoder(Tokenizer, Chat, chat, Ends);
 
     /// <exception cref="HuggingFaceFormatException">config.json cannot be used.</exception>
     /// <exception cref="UnsupportedModelException">It describes a model that the engine does not have.</exception>
@@ -58,9 +67,11 @@ internal sealed class ModelSourceFiles
     {
         HuggingFaceConfig config = HuggingFaceConfig.Read(folder);
         ModelSpec spec = ModelSpecs.FromConfig(config);
-        string file = Path.Combine(folder, "tokenizer.json");
+        ITokenizer tokenizer = Tokenizers.Load(folder);
+        ModelChat? chat = ModelChat.Read(folder, templatePath);
+        string text = File.ReadAllText(Path.Combine(folder, HuggingFaceConfig.ConfigFile));
         return new ModelSourceFiles(
-            spec, Tokenizers.Load(folder), Digest.FromBytes(SHA256.HashData(File.ReadAllBytes(file))), File.ReadAllText(Path.Combine(folder, HuggingFaceConfig.ConfigFile)), ModelChat.Read(folder, templatePath), () =>
+            spec, tokenizer, TokenizerDigest.Of(folder, tokenizer), text, chat, TurnEnds.Read(folder, config, tokenizer, chat), () =>
             {
                 using ITensorFiles tensors = SafetensorsFolder.Open(folder);
                 return WeightFiles.Read(tensors, spec);
@@ -71,8 +82,11 @@ internal sealed class ModelSourceFiles
     {
         var tokenizer = CharacterTokenizer.Create(options.Characters, [options.PadToken, options.BosToken, options.EosToken], options.WholeTokens);
         string complete = ModelDescription.Complete(config, tokenizer, options);
-        ModelSpec spec = ModelSpecs.FromConfig(HuggingFaceConfig.Parse(complete, "model.config"));
+        HuggingFaceConfig read = HuggingFaceConfig.Parse(complete, "model.config");
+        ModelSpec spec = ModelSpecs.FromConfig(read);
+        ModelChat? chat = ModelChat.Read(null, templatePath);
         Digest sha256 = Digest.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(tokenizer.ToJson())));
-        return new ModelSourceFiles(spec, tokenizer, sha256, complete, ModelChat.Read(null, templatePath), () => Initialisation.Random(spec, new SeedTree(seed)));
+        return new ModelSourceFiles(
+            spec, tokenizer, sha256, complete, chat, TurnEnds.Of(read, tokenizer, options.EosToken, chat), () => Initialisation.Random(spec, new SeedTree(seed)));
     }
 }

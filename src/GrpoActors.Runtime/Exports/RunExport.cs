@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine;
@@ -7,6 +6,7 @@ using GrpoActors.Formats.HuggingFace;
 using GrpoActors.Hub;
 using GrpoActors.Hub.Export;
 using GrpoActors.Runtime.Checkpoints;
+using GrpoActors.Text;
 
 namespace GrpoActors.Runtime.Exports;
 
@@ -93,7 +93,7 @@ public static class RunExport
                 + "start the command where the run was started, or name the folder with --model.");
         }
 
-        return Digest.FromBytes(SHA256.HashData(File.ReadAllBytes(tokenizer))) == plan.Tokenizer
+        return TokenizerDigest.Of(folder, Tokenizers.Load(folder)) == plan.Tokenizer
             ? folder
             : throw new InvalidDataException($"{tokenizer}: is not the tokenizer that the run started with; name the folder of that model with --model.");
     }

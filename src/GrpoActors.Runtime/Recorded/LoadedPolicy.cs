@@ -20,6 +20,7 @@ public sealed class LoadedPolicy
     {
         (Name, Spec, Tokenizer, Chat, Weights, Plan) = (name, files.Spec, files.Tokenizer, files.Chat, weights, plan);
         this.chatOptions = chatOptions;
+        Warning = plan is null ? files.Ends.Disagreement : null; // a run's plan has settled it
         encoder = files.Encoder(chatOptions);
     }
 
@@ -37,6 +38,9 @@ public sealed class LoadedPolicy
 
     /// <summary>Null for a model that is no run's.</summary>
     public RunPlan? Plan { get; }
+
+    /// <summary>What a user of the model should know, in one sentence; null: nothing.</summary>
+    public string? Warning { get; }
 
     /// <summary>How the run reads its rows and samples; null for a model.</summary>
     public PhasePlan? Phase => Plan?.Identity.Phases.FirstOrDefault(phase => phase.Group is not null);
@@ -94,6 +98,7 @@ public sealed class LoadedPolicy
     private static LoadedPolicy FromModel(string path, bool applyToPrompts)
     {
         ModelSourceFiles files = ModelSourceFiles.FromFolder(ModelFolders.Find(path));
+        PretrainedModel.RefuseLarger(path, files.Tokenizer, files.Spec);
         if (applyToPrompts && files.Chat is null)
         {
             throw new InvalidDataException($"{path}: has no chat template.");

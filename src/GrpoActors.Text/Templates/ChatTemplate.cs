@@ -89,7 +89,7 @@ public sealed class ChatTemplate
         var globals = new Scope(x, null);
         Globals.AddTo(globals, input.Now);
         var variables = globals.Inner();
-        variables.Set("messages", Value.FromJson(input.Messages));
+        variables.Set("messages", Messages(input.Messages));
         variables.Set("tools", input.Tools is { } tools ? Value.FromJson(tools) : NoneValue.Instance);
         variables.Set("documents", NoneValue.Instance);
         variables.Set("add_generation_prompt", BoolValue.Of(input.AddGenerationPrompt));
@@ -104,5 +104,23 @@ public sealed class ChatTemplate
         var output = new Output(x);
         _body.Render(variables.Inner(), output);
         return output.ToChat();
+    }
+
+    // As transformers 5 does: templates read a message's reasoning under one of two names, and data give it under the other.
+    private static Value Messages(JsonElement json)
+    {
+        var messages = Value.FromJson(json);
+        foreach (var message in messages is ListValue list ? list.Items.OfType<DictValue>() : [])
+        {
+            foreach (var (name, other) in (ReadOnlySpan<(string, string)>)[("reasoning_content", "thinking"), ("thinking", "reasoning_content")])
+            {
+                if (message.Find(name) is TextValue reasoning && message.Find(other) is null or NoneValue)
+                {
+                    message.Set(other, reasoning);
+                }
+            }
+        }
+
+        return messages;
     }
 }

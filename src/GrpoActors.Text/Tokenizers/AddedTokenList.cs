@@ -5,14 +5,12 @@ namespace GrpoActors.Text;
 /// <summary>Reads <c>added_tokens</c>.</summary>
 internal static class AddedTokenList
 {
-    public static AddedToken[] Read(TokenizerJson list)
+    /// <param name="declared">By the files beside it; null: none.</param>
+    public static AddedToken[] Read(TokenizerJson root, DeclaredTokens? declared)
     {
-        if (list.IsNull)
-        {
-            return [];
-        }
-
-        var tokens = list.Items().Select(Token).OrderBy(token => token.Id).ToArray();
+        var list = root["added_tokens"];
+        AddedToken[] own = list.IsNull ? [] : [.. list.Items().Select(token => Read(token, token["id"].Id(), special: false))];
+        AddedToken[] tokens = [.. own.Concat(declared?.Beyond(own, root["model"]["vocab"]) ?? []).OrderBy(token => token.Id)];
         foreach (var (token, next) in tokens.Zip(tokens.Skip(1)))
         {
             if (token.Id == next.Id)
@@ -29,12 +27,13 @@ internal static class AddedTokenList
     public static bool IsNotString(this JsonElement element, string expected) =>
         element.ValueKind != JsonValueKind.String || !element.ValueEquals(expected);
 
-    private static AddedToken Token(TokenizerJson token)
+    /// <param name="special">Where the token does not say.</param>
+    public static AddedToken Read(TokenizerJson token, int id, bool special)
     {
         string content = token["content"].String();
-        bool special = token["special"].Bool(absent: false);
+        special = token["special"].Bool(absent: special);
         return new AddedToken(
-            token["id"].Id(),
+            id,
             content,
             special,
             token["single_word"].Bool(absent: false),

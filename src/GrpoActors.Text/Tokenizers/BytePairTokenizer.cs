@@ -50,10 +50,10 @@ internal sealed class BytePairTokenizer : ITokenizer
 
     public IReadOnlyList<AddedToken> AddedTokens { get; }
 
-    public static BytePairTokenizer Read(TokenizerJson root)
+    public static BytePairTokenizer Read(TokenizerJson root, DeclaredTokens? declared)
     {
         string type = root["model"]["type"].StringOrNull() ?? "BPE"; // the oldest files leave it out
-        return type == "BPE" ? new(root, AddedTokenList.Read(root["added_tokens"])) : throw root["model"].Unsupported(type, "model", ["BPE"]);
+        return type == "BPE" ? new(root, AddedTokenList.Read(root, declared)) : throw root["model"].Unsupported(type, "model", ["BPE"]);
     }
 
     public int[] Encode(string text, bool addSpecialTokens = false)

@@ -151,7 +151,7 @@ public sealed class CharacterTokenizer : ITokenizer
     }
 
     /// <summary>The tokenizer if the file has exactly the form that <see cref="ToJson"/> writes, else null.</summary>
-    internal static CharacterTokenizer? TryRead(TokenizerJson root)
+    internal static CharacterTokenizer? TryRead(TokenizerJson root, DeclaredTokens? declared)
     {
         var model = root["model"];
         if (!model["merges"].Element.IsEmptyArray() || model["type"].Element.IsNotString("BPE")
@@ -162,7 +162,7 @@ public sealed class CharacterTokenizer : ITokenizer
             return null;
         }
 
-        var added = AddedTokenList.Read(root["added_tokens"]);
+        var added = AddedTokenList.Read(root, declared);
         if (added.Any(token => token.SingleWord || token.LeftStrip || token.RightStrip || token.Normalized))
         {
             return null;

@@ -48,6 +48,7 @@ public interface IStreamingDecoder
 /// <param name="LeftStrip">Takes the white space before it along.</param>
 /// <param name="RightStrip">Takes the white space after it along.</param>
 /// <param name="Normalized">Looked for in the normalised text instead of the original one.</param>
+/// <param name="Declared">Not of <c>tokenizer.json</c>: a file beside it declares the token.</param>
 public sealed record AddedToken(
     int Id,
     string Content,
@@ -55,4 +56,5 @@ public sealed record AddedToken(
     bool SingleWord = false,
     bool LeftStrip = false,
     bool RightStrip = false,
-    bool Normalized = false);
+    bool Normalized = false,
+    bool Declared = false);

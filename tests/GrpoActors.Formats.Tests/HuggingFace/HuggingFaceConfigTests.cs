@@ -45,12 +45,12 @@ public sealed class HuggingFaceConfigTests : IDisposable
     }
 
     [Fact]
-    public void Every_end_id_of_the_generation_config_counts_and_replaces_those_of_the_config()
+    public void Every_end_id_of_either_config_counts_those_of_generation_first()
     {
         _folder.Write("config.json", $$"""{ {{Small}}, "eos_token_id": 2 }""");
         Assert.Equal([2], HuggingFaceConfig.Read(_folder.Path).EosTokenIds.AsEnumerable());
         _folder.Write("generation_config.json", """{"eos_token_id": [128001, 128009]}""");
-        Assert.Equal([128001, 128009], HuggingFaceConfig.Read(_folder.Path).EosTokenIds.AsEnumerable());
+        Assert.Equal([128001, 128009, 2], HuggingFaceConfig.Read(_folder.Path).EosTokenIds.AsEnumerable());
         _folder.Write("generation_config.json", """{"eos_token_id": null}""");
         Assert.Equal([2], HuggingFaceConfig.Read(_folder.Path).EosTokenIds.AsEnumerable());
     }
@@ -74,11 +74,13 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData(""" "use_mrope": false, "use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28 """)]
     [InlineData(""" "unsloth_fixed": true, "unsloth_version": "2025.1.5", "_attn_implementation_autoset": true, "torch_dtype": "bfloat16" """)]
     [InlineData(""" "is_llama_config": true, "rope_interleaved": false, "pretraining_tp": 1, "transformers.js_config": {"dtype": "q4"}, "resid_pdrop": 0.0 """)]
+    [InlineData(""" "_commit_hash": "abc", "auto_map": {"AutoModel": "m.M"}, "neftune_noise_alpha": 5, "partial_rotary_factor": 1.0, "cache_implementation": "hybrid", "pruned_heads": {} """)]
+    [InlineData(""" "num_beams": 1, "repetition_penalty": 1.1, "bad_words_ids": [[3]], "max_new_tokens": 20, "rope_parameters": {"rope_theta": 10000, "partial_rotary_factor": 1.0} """)]
     public void Keys_of_published_models_that_change_nothing_are_taken(string keys) => Assert.Empty(Parse($", {keys}").UnknownKeys);
 
     [Fact]
     public void The_same_keys_with_a_meaning_stay_unknown() =>
-        Assert.Equal(["resid_pdrop", "use_mrope"], Parse(""", "use_mrope": true, "resid_pdrop": 0.1""").UnknownKeys.Keys);
+        Assert.Equal(["partial_rotary_factor", "resid_pdrop", "use_mrope"], Parse(""", "use_mrope": true, "resid_pdrop": 0.1, "partial_rotary_factor": 0.5""").UnknownKeys.Keys);
 
     [Theory]
     [InlineData(""", "head_dim": "8" """, "head_dim: expected a whole number of at least 1, found \"8\"")]
@@ -119,6 +121,21 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [Fact]
     public void A_folder_without_config_is_named() =>
         Assert.Contains("there is no config.json", Assert.Throws<HuggingFaceFormatException>(() => HuggingFaceConfig.Read(_folder.Path)).Message);
+
+    [Fact]
+    public void An_adapter_is_called_one_with_its_base_and_what_to_do()
+    {
+        _folder.Write("adapter_config.json", """{"peft_type":"LORA","base_model_name_or_path":"owner/base"}""");
+        string message = Assert.Throws<HuggingFaceFormatException>(() => HuggingFaceConfig.Read(_folder.Path)).Message;
+        Assert.Contains("is a PEFT adapter (adapter_config.json) of owner/base, not a model; merge it into its base first (merge_and_unload, then save_pretrained)", message);
+    }
+
+    [Fact]
+    public void A_Git_LFS_pointer_is_called_one()
+    {
+        _folder.Write("config.json", "version https://git-lfs.github.com/spec/v1\noid sha256:35dc41\nsize 446564\n");
+        Assert.Contains("config.json: it is a Git LFS pointer, not the file itself; run git lfs pull", Assert.Throws<HuggingFaceFormatException>(() => HuggingFaceConfig.Read(_folder.Path)).Message);
+    }
 
     [AssetFact("fixtures/models")]
     public void The_six_tiny_models_leave_no_key_unknown()

@@ -155,11 +155,25 @@ public sealed class SafetensorsReaderTests : IDisposable
         Assert.Contains(expected, Assert.Throws<SafetensorsFormatException>(() => SafetensorsFolder.Open(_folder.Path)).Message);
     }
 
-    [Fact]
-    public void A_folder_without_safetensors_says_what_it_found()
+    [Theory]
+    [InlineData("pytorch_model.bin", "pytorch_model.bin is not read")]
+    [InlineData("consolidated.00.pth", "pickled files can run code: save the model as safetensors")]
+    [InlineData("adapter_model.safetensors", "adapter_model is a PEFT adapter: merge it into its base first")]
+    [InlineData("adapter_model.bin", "adapter_model is a PEFT adapter: merge it into its base first")]
+    [InlineData("model-Q4_K_M.gguf", "GGUF is not read: take the model's safetensors")]
+    [InlineData("model-00001-of-00002.safetensors", "there are shards without model.safetensors.index.json: fetch it, too")]
+    [InlineData("consolidated.safetensors", "weights under another name are not read: rename them to model.safetensors")]
+    public void A_folder_without_weights_says_what_it_found(string file, string says)
     {
-        _folder.Write("pytorch_model.bin", new byte[3]);
-        Assert.Contains("pytorch_model.bin is not read", Assert.Throws<SafetensorsFormatException>(() => SafetensorsFolder.Open(_folder.Path)).Message);
+        _folder.Write(file, new byte[3]);
+        Assert.Contains(says, Assert.Throws<SafetensorsFormatException>(() => SafetensorsFolder.Open(_folder.Path)).Message);
+    }
+
+    [Fact]
+    public void A_Git_LFS_pointer_is_called_one()
+    {
+        _folder.Write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132\nsize 446564\n");
+        Assert.Contains("model.safetensors: it is a Git LFS pointer, not the file itself; run git lfs pull", Assert.Throws<SafetensorsFormatException>(() => SafetensorsFolder.Open(_folder.Path)).Message);
     }
 
     private SafetensorsFile Open(string header, byte[] data) => SafetensorsFile.Open(_folder.Write("weights.safetensors", File(header, data)));

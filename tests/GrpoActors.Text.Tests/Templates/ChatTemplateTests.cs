@@ -18,6 +18,20 @@ public sealed class ChatTemplateTests
 
     private const string Dialogue = """[{"role":"user","content":"Q1"},{"role":"assistant","content":"A1"},{"role":"user","content":"Q2"},{"role":"assistant","content":"A2"}]""";
 
+    [Theory]
+    [InlineData("reasoning_content")]
+    [InlineData("thinking")]
+    public void Reasoning_reaches_the_template_under_both_of_its_names(string name) => Assert.Equal(
+        "because|because",
+        Render("{{ messages[0].reasoning_content }}|{{ messages[0].thinking }}", $$"""[{"role":"assistant","content":"A","{{name}}":"because"}]""").Text);
+
+    [Fact]
+    public void Reasoning_given_under_both_names_stays_as_it_is() => Assert.Equal(
+        "a|b|False",
+        Render(
+            "{{ messages[0].reasoning_content }}|{{ messages[0].thinking }}|{{ messages[1].thinking is defined }}",
+            """[{"role":"assistant","content":"A","reasoning_content":"a","thinking":"b"},{"role":"assistant","content":"A","reasoning_content":null}]""").Text);
+
     [Fact]
     public void Generation_blocks_mark_what_the_assistant_said()
     {
