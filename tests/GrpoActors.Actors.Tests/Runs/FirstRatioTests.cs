@@ -80,7 +80,7 @@ public sealed class FirstRatioTests : IDisposable
         Directory.Delete(tiny.CheckpointFolder, recursive: true);
         tiny.Journal.Rewrite(DamagedStream.WithChainMadeRight(tiny.Plan().Identity, Flip(tiny.Events(), 18)));
         var failure = await Assert.ThrowsAsync<RunFailedException>(() => tiny.Train());
-        Assert.StartsWith($"Step {Flipped} trained again gives other bits", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"Step {Flipped + 1} trained again gives other bits", failure.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Flips a bit of one log-prob in a completion that has an advantage.</summary>

@@ -99,7 +99,7 @@ public sealed class MovingObjectiveTests : IDisposable
         string sentence = Assert.Single(tiny.Log.Lines, line => line.StartsWith("Warning: Step ", StringComparison.Ordinal) && line.Contains("cannot be trained", StringComparison.Ordinal));
         Assert.Matches($@"Step \d cannot be trained: Completion 1\.p\.\d+[^ ]*: The {what} of token 0 of row 0 is NaN", sentence);
         long step = outcome.Steps[^1].RunStep;
-        Assert.StartsWith($"Warning: Step {step} cannot", sentence, StringComparison.Ordinal); // counted from 0: the one after the last that was committed
+        Assert.StartsWith($"Warning: Step {step + 1} cannot", sentence, StringComparison.Ordinal); // the one after the last that was committed
         Assert.Equal(step - 1, tiny.Events().OfType<RunEvent.StepCommitted>().Last().Inputs.Step);
     }
 
