@@ -56,16 +56,16 @@ public sealed class ModelChat
     public string Render(
         JsonElement messages, JsonElement? tools = null, JsonElement? variables = null, bool addGenerationPrompt = true, DateTimeOffset? now = null) =>
         (tools is null ? template : withTools ?? template).Render(new ChatTemplateInput
-    {
-        Messages = messages,
-        Tools = tools,
-        AddGenerationPrompt = addGenerationPrompt,
-        SpecialTokens = specialTokens,
-        Variables = variables is { ValueKind: JsonValueKind.Object } given
+        {
+            Messages = messages,
+            Tools = tools,
+            AddGenerationPrompt = addGenerationPrompt,
+            SpecialTokens = specialTokens,
+            Variables = variables is { ValueKind: JsonValueKind.Object } given
             ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => variable.Value)
             : new Dictionary<string, JsonElement>(),
-        Now = now,
-    }).Text;
+            Now = now,
+        }).Text;
 
     /// <summary>
     /// A prompt: the conversation, and the opening of the assistant's turn. Where the assistant has spoken last, its words are what the model goes on
