@@ -68,7 +68,7 @@ internal static class DataFile
             ? []
             :
             [
-                $"in {crossing.Length} of the first {first.Length} rows, such as line {crossing[0].Line}, one token reaches from the prompt into the completion; "
+                $"in {crossing.Length} of the first {first.Length} rows, such as {JsonlRow.PlaceOf(data.Path)} {crossing[0].Line}, one token reaches from the prompt into the completion; "
                 + "it is counted to the completion. Let prompts end where a token does, such as before a blank.",
             ];
     }
