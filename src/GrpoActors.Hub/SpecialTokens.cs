@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using GrpoActors.Text;
 
 namespace GrpoActors.Hub;
 
@@ -15,9 +16,6 @@ internal static class SpecialTokens
     public const string ConfigFile = "tokenizer_config.json";
 
     private const string MapFile = "special_tokens_map.json";
-
-    // What transformers hands to a template.
-    private static readonly string[] Names = ["bos_token", Eos, "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     /// <exception cref="InvalidDataException">A file is no JSON of the usual form.</exception>
     public static ImmutableSortedDictionary<string, string> Read(string folder)
@@ -52,7 +50,7 @@ internal static class SpecialTokens
 
     private static void Add(ImmutableSortedDictionary<string, string>.Builder tokens, JsonObject? from)
     {
-        foreach (string name in Names)
+        foreach (string name in DeclaredTokens.Names)
         {
             // A token is its text, or an object that describes it.
             if ((Text(from?[name]) ?? Text((from?[name] as JsonObject)?["content"])) is { } token)

@@ -1,4 +1,4 @@
-using GrpoActors.Core.Completions;
+using System.Collections.Immutable;
 using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -20,19 +20,19 @@ internal sealed class RewardWarnings(RunIdentity plan)
 
     private IEnumerable<string> Failures(long row, RunEvent.CompletionsScored e)
     {
-        for (int reward = 0; reward < plan.Rewards.Length; reward++)
+        ImmutableArray<RewardTally> tallies = RewardTally.After([], row, e.Completions);
+        for (int reward = 0; reward < tallies.Length; reward++)
         {
-            if (!failed.Contains(reward) && e.Completions.Select(completion => completion.Outcomes[reward]).FirstOrDefault(outcome => outcome is ScoreOutcome.TimedOut or ScoreOutcome.Faulted) is { } outcome)
+            if (tallies[reward].First is { } first && failed.Add(reward))
             {
-                failed.Add(reward);
-                yield return $"Reward \"{plan.Rewards[reward].Name}\" failed {new RewardFault(row, ScoreOutcome.Describe(outcome).TrimEnd('.'))}. Such completions have no reward; further failures are counted, not told.";
+                yield return $"Reward \"{plan.Rewards[reward].Name}\" failed {first.ToString().TrimEnd('.')}. Such completions have no reward; further failures are counted, not told.";
             }
         }
     }
 
     private IEnumerable<string> Abstentions(RunState before, StepInputs inputs)
     {
-        var tallies = RewardTally.Of(plan.Rewards.Length, Ledger.Settled(before, inputs).Select(group => (group.Row, group.Completions)));
+        ImmutableArray<RewardTally> tallies = RewardTally.Of(before, inputs);
         for (int reward = 0; reward < tallies.Length; reward++)
         {
             if (tallies[reward] is { Scored: 0, Failed: 0, Abstained: > 0 and var all } && abstained.Add(reward))

@@ -46,7 +46,7 @@ internal sealed class RunLog : IDisposable
     public void Replayed(FoldedEvent e)
     {
         history.Add(e);
-        projections.Apply(e.Event);
+        projections.Apply(e);
     }
 
     public void Recovered() => projections.Recovered();
@@ -56,7 +56,7 @@ internal sealed class RunLog : IDisposable
         foreach (FoldedEvent e in events)
         {
             history.Add(e);
-            if (projections.Apply(e.Event) is { } written)
+            if (projections.Apply(e) is { } written)
             {
                 report(reporter.Report(written));
             }

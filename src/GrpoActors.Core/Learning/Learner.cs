@@ -57,8 +57,8 @@ public static class Learner
         {
             if (decided is RunEvent.StepCommitted { Inputs: { Kind: PhaseKind.Grpo } inputs })
             {
-                ImmutableArray<RewardTally> step = RewardTally.Of(run.Plan.Rewards.Length, Ledger.Settled(run, inputs).Select(group => (group.Row, group.Completions)));
-                memory = memory with { Rewards = memory.Rewards.After(run, step) };
+                ImmutableArray<RewardTally> step = RewardTally.Of(run, inputs);
+                memory = memory with { Rewards = memory.Rewards.After(step) };
                 if (memory.Rewards.Reason(run, step) is { } reason)
                 {
                     effects.Add(new Effect.StopRun(reason));

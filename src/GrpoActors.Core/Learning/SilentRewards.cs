@@ -13,8 +13,7 @@ namespace GrpoActors.Core.Learning;
 public sealed record SilentRewards(int StepsMax, ImmutableArray<int> Steps)
 {
     /// <summary>A step counts where the reward failed and never scored, or abstained throughout while no other reward scored either: a reward may well apply to few rows.</summary>
-    /// <param name="run">Before the step is committed.</param>
-    internal SilentRewards After(RunState run, ImmutableArray<RewardTally> step)
+    internal SilentRewards After(ImmutableArray<RewardTally> step)
     {
         if (step.All(tally => tally.Outcomes == 0))
         {

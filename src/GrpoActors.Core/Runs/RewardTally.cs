@@ -12,21 +12,14 @@ public sealed record RewardTally(long Scored, long Abstained, long Failed, Rewar
 
     public long Outcomes => Scored + Abstained + Failed;
 
-    /// <summary>One for each reward, over the scored completions of some groups.</summary>
-    public static ImmutableArray<RewardTally> Of(int rewards, IEnumerable<(long Row, ImmutableArray<ScoredCompletion> Completions)> groups)
-    {
-        ImmutableArray<RewardTally> tallies = [.. Enumerable.Repeat(Zero, rewards)];
-        foreach ((long row, ImmutableArray<ScoredCompletion> completions) in groups)
-        {
-            tallies = After(tallies, row, completions);
-        }
-
-        return tallies;
-    }
+    /// <summary>One for each reward, over all groups that a step settles.</summary>
+    /// <param name="run">Before the step is committed.</param>
+    public static ImmutableArray<RewardTally> Of(RunState run, StepInputs inputs) => Ledger.Settled(run, inputs)
+        .Aggregate(ImmutableArray.CreateRange(Enumerable.Repeat(Zero, run.Plan.Rewards.Length)), (tallies, group) => After(tallies, group.Row, group.Completions));
 
     /// <param name="tallies">One for each reward; empty: nothing was counted yet.</param>
     /// <param name="row">Data row of the group's prompt, from 0.</param>
-    internal static ImmutableArray<RewardTally> After(ImmutableArray<RewardTally> tallies, long row, ImmutableArray<ScoredCompletion> completions)
+    public static ImmutableArray<RewardTally> After(ImmutableArray<RewardTally> tallies, long row, ImmutableArray<ScoredCompletion> completions)
     {
         if (completions.IsEmpty)
         {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
 using GrpoActors.Formats.Files;
@@ -22,7 +23,7 @@ public sealed class RunProjections : IDisposable
     private readonly int samplesEverySteps;
     private readonly StepSamples? samplesOf;
     private readonly TimeProvider clock;
-    private readonly CommittedSteps steps;
+    private long committed;
     private readonly Stream metricsFile, samplesFile, boardFile;
     private readonly string metricsPath;
     private readonly JsonlWriter metrics, samples;
@@ -33,7 +34,6 @@ public sealed class RunProjections : IDisposable
     {
         (this.plan, this.samplesEverySteps, this.samplesOf, this.clock) = (plan, samplesEverySteps, samplesOf, clock);
         (this.metricsFile, this.samplesFile, this.boardFile, this.metricsPath) = (metricsFile, samplesFile, boardFile, metricsPath);
-        steps = new CommittedSteps(plan);
         metrics = new JsonlWriter(metricsFile);
         samples = new JsonlWriter(samplesFile);
         board = EventWriter.Append(boardFile);
@@ -67,9 +67,10 @@ public sealed class RunProjections : IDisposable
 
     /// <summary>Folds an event, and writes the step that it commits unless the files hold it.</summary>
     /// <returns>What the step has to tell (no samples of a step that was written before); null for other events.</returns>
-    public WrittenStep? Apply(RunEvent e)
+    public WrittenStep? Apply(FoldedEvent e)
     {
-        if (steps.Apply(e) is not { } step)
+        committed = e.After.Version.Steps;
+        if (CommittedStep.Of(e) is not { } step)
         {
             return null;
         }
@@ -94,9 +95,9 @@ public sealed class RunProjections : IDisposable
     /// <summary>The journal has been fed to its end: what the files hold beyond it is cut.</summary>
     public void Recovered()
     {
-        if (lastStep > steps.Count)
+        if (lastStep > committed)
         {
-            CutTo(steps.Count);
+            CutTo(committed);
         }
     }
 

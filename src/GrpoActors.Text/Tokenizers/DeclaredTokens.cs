@@ -11,7 +11,8 @@ public sealed class DeclaredTokens
 {
     private const string ConfigFile = "tokenizer_config.json", SpecialFile = "special_tokens_map.json", AddedFile = "added_tokens.json";
 
-    private static readonly string[] Names = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    /// <summary>Special tokens that have a name of their own; also what transformers hands to a chat template.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     private readonly List<Declared> _tokens = [];
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Plans;
 using GrpoActors.Core.Runs;
@@ -54,8 +55,7 @@ public sealed class RunProjectionsTests : IDisposable
     [Fact]
     public void Dialect_verl_names_the_validation_and_the_throughput_too()
     {
-        var fold = new CommittedSteps(plan.Identity);
-        CommittedStep step = events.Select(fold.Apply).OfType<CommittedStep>().First(x => x is { Evaluation: not null, Inputs.Kind: PhaseKind.Grpo });
+        CommittedStep step = Folded(events).Select(CommittedStep.Of).OfType<CommittedStep>().First(x => x is { Evaluation: not null, Inputs.Kind: PhaseKind.Grpo });
         Assert.DoesNotContain(StepMetrics.Of(step), metric => metric.Name.StartsWith("val-", StringComparison.Ordinal) || metric.Name.StartsWith("perf/", StringComparison.Ordinal));
         GroupPlan group = step.Phase.Groups;
         step = step with
@@ -141,12 +141,23 @@ public sealed class RunProjectionsTests : IDisposable
         using RunFolder folder = RunFolder.Open(Run);
         var samples = new StepSamples(plan.Identity, (phase, row) => $"row {row} of {phase}", tokens => string.Join(' ', tokens));
         using RunProjections projections = RunProjections.Open(folder, PhysicalDisk.Instance, plan, samples, new StandingClock());
-        foreach (RunEvent e in stream.Take(recovered))
+        foreach (FoldedEvent e in Folded(stream.Take(recovered)))
         {
             projections.Apply(e);
         }
 
         projections.Recovered();
+    }
+
+    private IEnumerable<FoldedEvent> Folded(IEnumerable<RunEvent> stream)
+    {
+        RunState run = RunState.Begin(plan.Identity);
+        foreach (RunEvent e in stream)
+        {
+            RunState before = run;
+            run = run.Apply(e);
+            yield return new FoldedEvent(before, e, run);
+        }
     }
 
     private JsonElement[] Lines(string name) => [.. File.ReadLines(Path.Combine(Run, name)).Select(line => JsonDocument.Parse(line).RootElement)];

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using GrpoActors.Core;
 using GrpoActors.Core.Deciding;
 using GrpoActors.Core.Runs;
+using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Workers;
 using GrpoActors.Simulation.Tests.Faults;
@@ -53,8 +54,17 @@ internal sealed class Coordinator : Process
     {
         IJournalProvider journals = Simulation.Journals;
         journal = journals.OpenForWriting();
-        Recovery = Recovery.Fold(
-            Simulation.Plan.Identity, journals.OpenForReading, Simulation.OpenCheckpoints(), acceptLostTail: true, _ => { }, NullLogger.Instance);
+        try
+        {
+            Recovery = Recovery.Fold(
+                Simulation.Plan.Identity, journals.OpenForReading, Simulation.OpenCheckpoints(), acceptLostTail: true, _ => { }, NullLogger.Instance);
+        }
+        catch (StorageException) // a full disk, while checkpoints beyond a lost tail are retired: as in the program, the run begins again after a back-off
+        {
+            Restart(TimeSpan.FromSeconds(1 + Simulation.Random.Next(5)));
+            return;
+        }
+
         Pipeline pipeline = Pipeline.Over(Recovery.Run, Simulation.Setup.Identity, Simulation.Plan.Operation);
         if (remembered is not null && !Simulation.Rig.MemoriesDieWithTheCoordinator)
         {
