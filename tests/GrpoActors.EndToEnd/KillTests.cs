@@ -11,7 +11,7 @@ public sealed class KillTests
 {
     private const int Seed = 20260;
 
-    private static readonly string[] Plain = ["--set", "phases.sft.steps=12", "--set", "phases.grpo.steps=12", "--set", "checkpoint_steps=4", "--set", "evaluation.every=5"];
+    private static readonly string[] Plain = ["--set", "phases.sft.steps=12", "--set", "phases.grpo.steps=12", "--set", "empty_steps_max=12", "--set", "checkpoint_steps=4", "--set", "evaluation.every=5"];
 
     /// <summary>All that an objective carries from step to step: two coefficients and a reference.</summary>
     private static readonly string[] Moving =

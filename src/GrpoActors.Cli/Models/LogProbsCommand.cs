@@ -45,14 +45,25 @@ internal static class LogProbsCommand
             using PretrainedModel policy = PretrainedModel.Open(parsed.GetRequiredValue(model));
             int workers = parsed.GetValue(threads) > 0 ? parsed.GetValue(threads) : Environment.ProcessorCount;
             using IEngine engine = EngineProviders.Open(RunIdentity.DefaultEngine, policy.Spec, new EngineOptions(workers, TokensAtOnce));
-            using ITrainer scorer = engine.OpenTrainer(policy.Weights);
-            Run(rows.Rows(parsed), policy, scorer, parsed.GetValue(temperature), parsed.InvocationConfiguration);
+            var scorer = new Lazy<ITrainer>(() => engine.OpenTrainer(policy.Weights)); // a row that cannot be read is told before weights are
+            try
+            {
+                Run(rows.Rows(parsed), policy, scorer, parsed.GetValue(temperature), parsed.InvocationConfiguration);
+            }
+            finally
+            {
+                if (scorer.IsValueCreated)
+                {
+                    scorer.Value.Dispose();
+                }
+            }
+
             return ExitCodes.Done;
         }));
         return command;
     }
 
-    private static void Run(IEnumerable<Row> rows, PretrainedModel policy, ITrainer scorer, double temperature, InvocationConfiguration streams)
+    private static void Run(IEnumerable<Row> rows, PretrainedModel policy, Lazy<ITrainer> scorer, double temperature, InvocationConfiguration streams)
     {
         TextWriter to = streams.Output;
         var waiting = new List<ScoredRow>();
@@ -140,7 +151,7 @@ internal static class LogProbsCommand
         }
     }
 
-    private static void Score(List<ScoredRow> rows, ITrainer scorer, double temperature, TextWriter to)
+    private static void Score(List<ScoredRow> rows, Lazy<ITrainer> scorer, double temperature, TextWriter to)
     {
         ScoredRow[] scored = [.. rows.Where(row => row.Completion.Length > 0)];
         int[] offsets = new int[scored.Length + 1];
@@ -153,7 +164,7 @@ internal static class LogProbsCommand
         var scores = new TokenScores(new float[batch.Targets], new float[batch.Targets]);
         if (scored.Length > 0)
         {
-            scorer.Forward(batch, temperature, keepForBackward: false, scores);
+            scorer.Value.Forward(batch, temperature, keepForBackward: false, scores);
         }
 
         int at = 0;
