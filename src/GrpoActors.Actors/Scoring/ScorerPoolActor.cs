@@ -49,7 +49,12 @@ internal sealed class ScorerPoolActor : ReceiveActor
                 return; // asked again while it still waits
             }
 
-            open[key] = open.TryGetValue(key, out Open? overdue) ? overdue with { Holder = null } : new Open(x.Call, null, null);
+            if (open.TryGetValue(key, out Open? overdue))
+            {
+                served.Remove(x.Call.Group); // their generator may have been gone before it was known that they lie there
+            }
+
+            open[key] = overdue is null ? new Open(x.Call, null, null) : overdue with { Holder = null };
             waiting.AddLast(key);
             Assign();
         });

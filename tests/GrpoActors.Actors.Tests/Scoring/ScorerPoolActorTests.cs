@@ -119,6 +119,22 @@ public sealed class ScorerPoolActorTests : ActorSpec
         Assert.Equal(2, contents.Held);
     }
 
+    [Fact]
+    public void What_was_not_answered_is_offered_from_here_however_it_was_served_before()
+    {
+        TestProbe worker = CreateTestProbe();
+        CompletionsRef at = StoredContents.Address("of a generator that had left when this was told");
+        pool.Tell(new HolderLeft("g1"));
+        pool.Tell(new CompletionsAt(Group(1), at, "g1"));
+        Call(1);
+        Want(worker, "s1", 1);
+        Assert.Equal(at, worker.ExpectMsg<CallIssued>().Completions);
+        Call(1); // its deadline has passed
+        Want(worker, "s1", 1);
+        Assert.NotEqual(at, worker.ExpectMsg<CallIssued>().Completions);
+        Assert.Equal(1, contents.Held);
+    }
+
     private void Call(long ordinal, int attempt = 0) =>
         pool.Tell(new Effect.RunScorer(new ScoreCall(Group(ordinal), ordinal, 0, [new Completion(0, [3, 2], [-0.5f, -0.25f], FinishReason.Eos)], attempt)));
 

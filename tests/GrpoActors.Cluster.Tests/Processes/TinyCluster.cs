@@ -119,7 +119,14 @@ internal sealed class TinyCluster : IDisposable
     {
         for (int goal = Steps + count; Steps < goal && !finished.IsCompleted;)
         {
-            await Task.WhenAny(NextStep(), finished).WaitAsync(Patience);
+            try
+            {
+                await Task.WhenAny(NextStep(), finished).WaitAsync(Patience);
+            }
+            catch (TimeoutException late)
+            {
+                throw new TimeoutException($"Not one step more in {Patience.TotalMinutes:0} minutes, after {Steps}.\n{Logs()}", late);
+            }
         }
     }
 
