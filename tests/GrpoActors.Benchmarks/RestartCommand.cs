@@ -13,7 +13,19 @@ internal static class RestartCommand
 
     private static readonly TimeSpan Enough = TimeSpan.FromSeconds(400);
 
-    private static readonly Option<int> Restarts = new("--restarts") { Description = "How many; 12 and every other step between two checkpoints has been one.", HelpName = "N", DefaultValueFactory = _ => 12 };
+    private static readonly Option<int> Restarts = new("--restarts")
+    {
+        Description = "How many; 12 and every other step between two checkpoints has been one.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 12,
+    };
+
+    private static readonly Option<string> Program = new("--program")
+    {
+        Description = "The grpo.dll that is measured: this build's, unless a published one is named.",
+        HelpName = "FILE",
+        DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "grpo.dll"),
+    };
 
     private static readonly string[] Short = ["--set", "phases.sft.steps=10", "--set", "evaluation.eval_steps=0"];
 
@@ -25,7 +37,7 @@ internal static class RestartCommand
             string folder = Directory.CreateTempSubdirectory("grpo-restart-").FullName;
             try
             {
-                double[] seconds = [.. Measure(Path.Combine(folder, "run"), settings.Parsed.GetValue(Restarts)).Order()];
+                double[] seconds = [.. Measure(settings.Parsed.GetValue(Program)!, Path.Combine(folder, "run"), settings.Parsed.GetValue(Restarts)).Order()];
                 report.Add(new Row("restart to the next token or batch, median", seconds[seconds.Length / 2], "s", SecondsMax));
                 report.Add(new Row("p99", seconds[(int)Math.Ceiling(0.99 * seconds.Length) - 1], "s", SecondsMax));
                 report.Add(new Row("longest", seconds[^1], "s", SecondsMax));
@@ -36,30 +48,31 @@ internal static class RestartCommand
                 Directory.Delete(folder, recursive: true);
             }
         },
-        Restarts);
+        Restarts,
+        Program);
 
-    private static IEnumerable<double> Measure(string folder, int restarts)
+    private static IEnumerable<double> Measure(string program, string folder, int restarts)
     {
         long begun = Stopwatch.GetTimestamp();
-        Train(folder, "post CheckpointDone#2"); // of the phase's start
+        Train(program, folder, "post CheckpointDone#2"); // of the phase's start
         for (int measured = 0; measured < restarts && (measured == 0 || Stopwatch.GetElapsedTime(begun) < Enough); measured++)
         {
-            if (Train(folder, string.Create(CultureInfo.InvariantCulture, $"progress:appended StepCommitted#{StepsApart}")) != Killed)
+            if (Train(program, folder, string.Create(CultureInfo.InvariantCulture, $"progress:appended StepCommitted#{StepsApart}")) != Killed)
             {
                 Directory.Delete(folder, recursive: true);
-                Train(folder, "post CheckpointDone#2");
+                Train(program, folder, "post CheckpointDone#2");
             }
 
             long started = Stopwatch.GetTimestamp();
-            int exitCode = Train(folder, "post Progress#1|post BatchTrained#1");
+            int exitCode = Train(program, folder, "post Progress#1|post BatchTrained#1");
             double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             yield return exitCode == Killed ? seconds : throw new InvalidOperationException($"grpo train ended with {exitCode} before it had made anything new.");
         }
     }
 
-    private static int Train(string folder, string crashAt)
+    private static int Train(string program, string folder, string crashAt)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "grpo.dll"), "train", "recipes/arithmetic.json", "--run-dir", folder, .. Short])
+        var start = new ProcessStartInfo("dotnet", [program, "train", "recipes/arithmetic.json", "--run-dir", folder, .. Short])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
