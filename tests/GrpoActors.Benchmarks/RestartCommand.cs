@@ -27,7 +27,7 @@ internal static class RestartCommand
         DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, "grpo.dll"),
     };
 
-    private static readonly string[] Short = ["--set", "phases.sft.steps=10", "--set", "evaluation.eval_steps=0"];
+    private static readonly string[] Short = ["--set", "phases.sft.steps=10", "--set", "empty_steps_max=200", "--set", "evaluation.eval_steps=0"];
 
     public static Command Build() => new Benchmark(
         "restart",

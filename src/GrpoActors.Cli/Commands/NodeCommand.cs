@@ -44,7 +44,10 @@ internal static class NodeCommand
         var set = new Option<string[]>("--set") { Description = "Set one setting of the run file; may be repeated.", HelpName = "KEY=VALUE", DefaultValueFactory = _ => [] };
         var stay = new Option<bool>("--stay") { Description = "Go on serving /status and /metrics when the run is over." };
         var fresh = new Option<bool>("--fresh") { Description = "Set the files of an earlier run of this name aside, on the coordinator also its journal, and begin anew." };
-        var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
+        var acceptLostTail = new Option<bool>("--accept-lost-tail")
+        {
+            Description = "Go on although the journal has lost its last steps and they cannot be computed again (order arrival, or a reward ran out of time).",
+        };
         var json = new Option<bool>("--json") { Description = "On the coordinator: end with the result as one JSON object on stdout." };
         command.Add(file);
         foreach (Option option in new Option[] { name, roles, host, advertised, port, httpPort, seed, folder, config, set, stay, fresh, acceptLostTail, json })

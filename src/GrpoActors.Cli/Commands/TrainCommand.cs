@@ -26,7 +26,10 @@ internal static class TrainCommand
         var command = new Command("train", Description.ReplaceLineEndings("\n"));
         var arguments = new RunFileArguments();
         var fresh = new Option<bool>("--fresh") { Description = "Set an old run folder of this name aside and begin anew." };
-        var acceptLostTail = new Option<bool>("--accept-lost-tail") { Description = "Order arrival: go on although the journal has lost its last steps." };
+        var acceptLostTail = new Option<bool>("--accept-lost-tail")
+        {
+            Description = "Go on although the journal has lost its last steps and they cannot be computed again (order arrival, or a reward ran out of time).",
+        };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything, print every setting with its source and the memory that the run will take, start nothing." };
         var json = new Option<bool>("--json") { Description = "End with the result as one JSON object on stdout." };
         arguments.AddTo(command);

@@ -93,7 +93,7 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
             if (expected.TryGetValue(version, out Digest chain) && chain != e.After.Chain)
             {
                 string reason = $"Step {e.Before.Version.Steps + 1}, computed again after the journal lost its tail, "
-                    + $"differs from what the checkpoint of step {version} recorded.";
+                    + $"differs from what the checkpoint of step {version} recorded{WayOut(e)}";
                 batch = new DecidedBatch(Events[0].Before.Position, [], [new Effect.StopRun(reason)], Missed);
                 return taken with { IsStopped = true };
             }
@@ -104,6 +104,10 @@ public sealed record Decider(Pipeline Pipeline, int AskedMax, int CommandsPerApp
         batch = new DecidedBatch(Events.IsEmpty ? Run.Position : Events[0].Before.Position, Events, Effects, Missed);
         return taken with { Expected = expected };
     }
+
+    /// <summary>A reward that runs out of time in one of two courses and not in the other parts them for good.</summary>
+    private static string WayOut(FoldedEvent e) => e.After.Counts.OutcomesByTiming == 0 ? "."
+        : $": a reward ran out of time; start with --accept-lost-tail to go on from step {e.Before.Version.Steps} without the steps that were lost.";
 
     /// <summary>
     /// Compares the run with checkpoints that a node reports once the run is under way. What is computed again meets their values from now on.

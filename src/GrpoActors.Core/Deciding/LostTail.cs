@@ -10,7 +10,8 @@ public readonly record struct LedgerValue(long Step, Digest Chain);
 
 /// <summary>
 /// What follows where checkpoints are newer than the journal: a database can lose a whole suffix of its records. In canonical order the lost steps are
-/// computed again and must meet the checkpoints' values; in arrival order another course would follow, so the run goes on without them only if it is told to.
+/// computed again and must meet the checkpoints' values; in arrival order, or where a reward ran out of time, another course may follow, so the run goes on
+/// without them only if it is told to.
 /// </summary>
 public abstract record LostTail
 {
@@ -56,7 +57,9 @@ public abstract record LostTail
         long newest = newer.Keys.Max();
         string there = holder is null ? $"a checkpoint of step {newest} exists" : $"{holder} has a checkpoint of step {newest}";
         string lost = $"The journal ends at step {end}, but {there}: the journal has lost its tail.";
-        return run.Plan.Order.Kind == OrderKind.Canonical ? new ComputeAgain(newer.ToImmutable(), $"{lost} The lost steps are computed again")
+        bool isCanonical = run.Plan.Order.Kind == OrderKind.Canonical;
+        return isCanonical && !(accept && run.Counts.OutcomesByTiming > 0)
+            ? new ComputeAgain(newer.ToImmutable(), $"{lost} The lost steps are computed again")
             : accept ? new GoOn(end, $"{lost} The run goes on from there, and the checkpoints of what is lost are deleted")
             : new Refuse($"{lost} In arrival order the lost steps cannot be computed again; start with --accept-lost-tail to go on from step {end}.");
     }

@@ -192,6 +192,19 @@ public sealed class DeciderTests
         Assert.False(decider.HasPending);
     }
 
+    [Fact]
+    public void Where_a_reward_ran_out_of_time_the_sentence_names_the_way_out()
+    {
+        RunState run = decider.Run;
+        decider = Over(run with { Counts = run.Counts with { OutcomesByTiming = 1 } });
+        decider = (decider with { Expected = decider.Expected.Add(1, Digest.Of("another course")) }).Resume();
+        decider = decider.Handle(Trained(decider.Effects.OfType<Effect.TrainBatch>().Single()));
+        Assert.EndsWith(
+            "of step 1 recorded: a reward ran out of time; start with --accept-lost-tail to go on from step 0 without the steps that were lost.",
+            Assert.IsType<Effect.StopRun>(Assert.Single(Take().Effects)).Reason,
+            StringComparison.Ordinal);
+    }
+
     private static Decider Over(RunState run) => new(Pipeline.Over(run, Digest.Of("identity"), Plans.Operation), AskedMax);
 
     private static FoldedEvent FirstStep(Decider decider)

@@ -31,6 +31,15 @@ public sealed class LostTailTests
     }
 
     [Fact]
+    public void In_canonical_order_too_a_user_who_accepts_the_loss_goes_on_where_a_reward_ran_out_of_time()
+    {
+        RunState run = At(5, OrderKind.Canonical);
+        run = run with { Counts = run.Counts with { OutcomesByTiming = 1 } };
+        Assert.IsType<LostTail.ComputeAgain>(LostTail.Of(run, [Eighth], accept: false));
+        Assert.Equal(5, Assert.IsType<LostTail.GoOn>(LostTail.Of(run, [Eighth], accept: true)).Step);
+    }
+
+    [Fact]
     public void In_arrival_order_the_run_stops_and_names_the_option_that_lets_it_go_on()
     {
         var refused = Assert.IsType<LostTail.Refuse>(LostTail.Of(At(5, OrderKind.Arrival), [Eighth], accept: false));

@@ -252,12 +252,14 @@ internal sealed class SimulatedRun
 
     /// <summary>
     /// A run that asks in vain for too long stops, and the user starts it again. It may stop only where a fault has gone on since the last record, and so
-    /// many deadlines of one wait have passed (the first perhaps while that record was being appended).
+    /// many deadlines of one wait have passed (the first perhaps while that record was being appended). Or a lost step was computed again and a reward ran
+    /// out of time: the user goes on without what is lost.
     /// </summary>
     public void StopRun(string reason)
     {
         bool hasAsked = reason.StartsWith("Asked ", StringComparison.Ordinal) && unanswered.Values.Any(times => times >= Plan.Operation.Deadlines.AskedMax - 1);
-        if (!hasAsked || quietUntil < lastProgress)
+        bool hasParted = reason.Contains("a reward ran out of time; start with --accept-lost-tail", StringComparison.Ordinal) && exhausted.Count > 0;
+        if (!hasParted && (!hasAsked || quietUntil < lastProgress))
         {
             throw new Violation($"the run stops: {reason}");
         }
