@@ -14,13 +14,13 @@ public static unsafe partial class Gemm
         /// <summary>Half a megabyte of rows stays in the second-level cache while the panels pass.</summary>
         private const int BandFloats = 131072;
 
-        private const int TilesMin = 2, TilesMax = 32, ChunkInner = 768;
+        private const int RowsMin = 24, RowsMax = 384, ChunkInner = 768;
 
         public Bands(int rows, int inner, int threads)
         {
             InnerMax = Math.Max(ChunkInner, BandFloats / 2 / Math.Max(1, rows));
             Chunks = (inner + InnerMax - 1) / InnerMax;
-            int height = Math.Clamp(BandFloats * Math.Max(1, Chunks) / Math.Max(1, inner) / PanelTile.Rows, TilesMin, TilesMax) * PanelTile.Rows;
+            int height = Math.Clamp(BandFloats * Math.Max(1, Chunks) / Math.Max(1, inner) / PanelTile.Rows, RowsMin / PanelTile.Rows, RowsMax / PanelTile.Rows) * PanelTile.Rows;
             Count = (rows + height - 1) / height;
             // As many bands for one thread as for another; one band alone is shared by columns.
             if (Count > 1)
@@ -47,9 +47,18 @@ public static unsafe partial class Gemm
     /// </remarks>
     private readonly struct PanelsWork : ITeamWork
     {
-        private const int BlockInner = 128, StreamAhead = 32; // of the inner index
+        private const int BlockInner = 128; // of the inner index
+
+        /// <summary>Tiles that go through one strip of a panel after the other, in longer blocks: what a tile costs beside its multiply-adds weighs more than the results that come twice.</summary>
+        private const int FewTilesMax = 4;
+
+        /// <summary>Of the inner index: a stream is asked for 4 KB ahead.</summary>
+        private static int StreamAhead => 1024 / PanelTile.Strip;
 
         private const int CacheLine = 64;
+
+        /// <summary>Tiles from now on whose results are asked for; short ones are over before memory answers.</summary>
+        private static int AskAhead => PanelTile.Rows == PanelTile.RowsMax ? 1 : 4;
 
         private readonly ThreadTeam _team;
         private readonly Operand _rows;
@@ -88,7 +97,7 @@ public static unsafe partial class Gemm
             for (int chunk = 0; chunk < _bands.Chunks; chunk++)
             {
                 int first = Part(_inner, chunk, _bands.Chunks), inner = Part(_inner, chunk + 1, _bands.Chunks) - first;
-                int blocks = TileRows.Tiles(rows) == 1 ? 1 : (inner + BlockInner - 1) / BlockInner;
+                int blocks = Blocks(TileRows.Tiles(rows), inner);
                 TileRows.Copy(_rows.From(rowStart, first), rows, inner, blocks, copied);
                 for (int panel = panelStart; panel < panelEnd; panel++)
                 {
@@ -98,29 +107,90 @@ public static unsafe partial class Gemm
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private int Blocks(int tiles, int inner)
+        {
+            int length = IsStripByStrip(tiles) ? 4 * BlockInner * sizeof(ushort) / _panels.EntryBytes : BlockInner;
+            return tiles == 1 ? 1 : (inner + length - 1) / length;
+        }
+
+        private static bool IsStripByStrip(int tiles) => PanelTile.Strip < PanelTile.Columns && tiles <= FewTilesMax;
+
         private void Multiply(float* copied, int rows, int inner, int blocks, Panel panel, int columns, float* result, bool continues)
         {
-            int tiles = TileRows.Tiles(rows), lines = (int)(panel.RowBytes / CacheLine), linesOfNext = panel.Next == null ? lines : 2;
+            int tiles = TileRows.Tiles(rows);
+            if (rows <= PanelTile.PairRows && columns == PanelTile.Columns && panel.Next == null)
+            {
+                PanelTile.RunPair(rows, inner, copied, panel.At, panel.RowBytes, panel.StripBytes, panel.IsHalf, result, _resultStride, continues, panel.At + (StreamAhead * panel.RowBytes));
+                return;
+            }
+            int strips = columns > PanelTile.Strip ? 2 : 1, atOnce = IsStripByStrip(tiles) ? 1 : strips;
+            for (int strip = 0; strip < strips; strip += atOnce)
+                Multiply(copied, rows, inner, blocks, panel, columns, strip, strip + atOnce, result, continues);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void Multiply(float* copied, int rows, int inner, int blocks, Panel panel, int columns, int firstStrip, int endStrip, float* result, bool continues)
+        {
+            int tiles = TileRows.Tiles(rows);
+            nint ofStream = StreamAhead * panel.RowBytes;
+            var asks = new Asks(panel, tiles);
             for (int block = 0; block < blocks; block++)
             {
                 int start = Part(inner, block, blocks), length = Part(inner, block + 1, blocks) - start;
                 float* a = copied + ((nint)start * rows), c = result;
-                byte* b = panel.At + (start * panel.RowBytes), behind = b + ((tiles == 1 ? StreamAhead : length) * panel.RowBytes);
-                byte* ahead = panel.Next == null ? behind : panel.Next + (start * panel.NextRowBytes);
+                byte* b = panel.At + (start * panel.RowBytes), behind = b + (tiles == 1 ? ofStream : length * panel.RowBytes);
                 for (int tile = 0; tile < tiles; tile++)
                 {
                     int count = TileRows.First(rows, tile + 1, tiles) - TileRows.First(rows, tile, tiles);
                     float* next = c + (count * _resultStride);
-                    if (block == 0 && tile + 1 < tiles)
-                        Ask(next, _resultStride);
-                    // A line a tile: first what comes after this panel where that lies elsewhere, then the next block.
-                    byte* asked = tile < linesOfNext ? ahead + (tile * CacheLine) : panel.Next != null && tile < linesOfNext + lines ? behind + ((tile - linesOfNext) * CacheLine) : null;
-                    Tile(count, columns, length, a, b, panel.RowBytes, panel.IsHalf, c, _resultStride, continues, asked, tile < linesOfNext ? panel.NextRowBytes : panel.RowBytes, tiles == 1 ? linesOfNext : 1);
+                    if (block == 0 && tile + AskAhead < tiles)
+                        Ask(next + ((AskAhead - 1) * PanelTile.Rows * _resultStride), _resultStride);
+                    for (int strip = firstStrip; strip < endStrip; strip++)
+                    {
+                        byte* ahead = asks.At(tile, strip, behind, start, length, out nint aheadK);
+                        Tile(
+                            count, Math.Min(PanelTile.Strip, columns - (strip * PanelTile.Strip)), length, a, b + (strip * panel.StripBytes), panel.RowBytes, panel.IsHalf,
+                            c + (strip * PanelTile.Strip), _resultStride, continues, ahead, aheadK, asks.LinesAtOnce);
+                    }
                     a += (nint)count * length;
                     c = next;
                 }
                 continues = true;
+            }
+        }
+
+        /// <summary>What the tiles ask for before it is needed: what comes after this panel where that lies elsewhere, and the next block.</summary>
+        private readonly struct Asks(Panel panel, int tiles)
+        {
+            private const int SpreadMax = 4;
+
+            private static bool IsOneStrip => PanelTile.Strip == PanelTile.Columns;
+
+            /// <summary>Cache lines that a tile asks for at every k.</summary>
+            public int LinesAtOnce => tiles == 1 && IsOneStrip && panel.RowBytes > CacheLine ? 2 : 1;
+
+            /// <param name="behind">The next block, or what a lone tile's stream will need.</param>
+            /// <param name="start">Of the block that the tile works on.</param>
+            /// <param name="step">Bytes from k to k.</param>
+            public byte* At(int tile, int strip, byte* behind, int start, int length, out nint step)
+            {
+                // A line a tile where something lies elsewhere, and where a tile is as wide as a panel.
+                int line = tiles == 1 ? strip : tile;
+                if (panel.Next != null && line < 2)
+                {
+                    step = panel.NextRowBytes;
+                    return strip > 0 && tiles > 1 ? null : panel.Next + (start * step) + (line * CacheLine);
+                }
+                if (IsOneStrip)
+                {
+                    line -= panel.Next == null ? 0 : 2;
+                    step = panel.RowBytes;
+                    return line < panel.RowBytes / CacheLine ? behind + (line * CacheLine) : null;
+                }
+                // Else the first few tiles ask for a part each, all the time: memory has no pause.
+                int parts = Math.Min(tiles, SpreadMax), part = tile - (panel.Next == null || tiles == 1 ? 0 : 2);
+                step = panel.RowBytes / parts;
+                return part < parts ? behind + (strip * panel.StripBytes) + (part * length * step) : null;
             }
         }
 
@@ -151,7 +221,7 @@ public static unsafe partial class Gemm
     [SkipLocalsInit]
     private static void RaggedTile(int rows, int columns, nint k, float* a, byte* b, nint bK, bool isHalf, float* c, nint cRow, bool continues)
     {
-        float* buffer = stackalloc float[PanelTile.Rows * PanelTile.Columns];
+        float* buffer = stackalloc float[PanelTile.RowsMax * PanelTile.Columns];
         uint bytes = (uint)columns * sizeof(float);
         for (int row = 0; continues && row < rows; row++)
         {

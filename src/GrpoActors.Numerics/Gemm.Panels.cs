@@ -16,12 +16,14 @@ internal readonly unsafe struct Operand(float* at, nint row, nint inner)
     public Operand From(int firstRow, int firstInner) => new(at + (firstRow * row) + (firstInner * inner), row, inner);
 }
 
-/// <summary>A part of a panel: row k of it lies at <paramref name="at"/> + k <paramref name="rowBytes"/>. What comes after it lies at <paramref name="next"/> (null: behind it), <paramref name="nextRowBytes"/> from k to k.</summary>
-internal readonly unsafe struct Panel(byte* at, nint rowBytes, bool isHalf, byte* next, nint nextRowBytes)
+/// <summary>A part of a panel: row k of its first strip lies at <paramref name="at"/> + k <paramref name="rowBytes"/>, of its second <paramref name="stripBytes"/> behind. What comes after it lies at <paramref name="next"/> (null: behind it), <paramref name="nextRowBytes"/> from k to k.</summary>
+internal readonly unsafe struct Panel(byte* at, nint rowBytes, nint stripBytes, bool isHalf, byte* next, nint nextRowBytes)
 {
     public byte* At => at;
 
     public nint RowBytes => rowBytes;
+
+    public nint StripBytes => stripBytes;
 
     /// <summary>Entries are bfloat16.</summary>
     public bool IsHalf => isHalf;
@@ -31,7 +33,7 @@ internal readonly unsafe struct Panel(byte* at, nint rowBytes, bool isHalf, byte
     public nint NextRowBytes => nextRowBytes;
 }
 
-/// <summary>The right operand of a product in panels of 32 columns, [inner][width] each: they lie there already and touch, or each is made when its turn comes.</summary>
+/// <summary>The right operand of a product in panels of 32 columns, each one or two strips [inner][width]: they lie there already and touch, or each is made when its turn comes.</summary>
 internal readonly unsafe struct Panels
 {
     private readonly byte* _panels;
@@ -51,7 +53,10 @@ internal readonly unsafe struct Panels
     public Panels(Operand source, int inner, int columns) => (_source, _inner, _columns) = (source, inner, columns);
 
     /// <summary>Whether <see cref="At"/> needs memory for a panel.</summary>
-    public bool AreMade => _panels == null || (_isHalf && !Avx512F.IsSupported);
+    public bool AreMade => _panels == null || (_isHalf && !PanelTile.ReadsHalf);
+
+    /// <summary>Of an entry where tiles read it.</summary>
+    public int EntryBytes => _isHalf && PanelTile.ReadsHalf ? sizeof(ushort) : sizeof(float);
 
     /// <summary>Part of a panel.</summary>
     /// <param name="made">Where it is made, if it is.</param>
@@ -60,27 +65,30 @@ internal readonly unsafe struct Panels
         int column = panel * PanelTile.Columns;
         if (_panels != null)
         {
-            int width = _isTight ? Math.Min(PanelTile.Columns, PackedMatrix.RoundedUp(_columns) - column) : PanelTile.Columns, bytes = _isHalf ? sizeof(ushort) : sizeof(float);
+            int width = _isTight ? Math.Min(PanelTile.Strip, PackedMatrix.RoundedUp(_columns) - column) : PanelTile.Strip, bytes = _isHalf ? sizeof(ushort) : sizeof(float);
             byte* at = _panels + ((((nint)column * _inner) + ((nint)first * width)) * bytes);
+            nint stripBytes = (nint)_inner * width * bytes;
             if (!AreMade)
-                return new(at, width * bytes, _isHalf, null, width * bytes);
-            HalfPrecision.Widen((ushort*)at, (nint)inner * width, made);
-            return new((byte*)made, width * sizeof(float), isHalf: false, null, width * sizeof(float));
+                return new(at, width * bytes, stripBytes, _isHalf, null, width * bytes);
+            for (int start = column; start < Math.Min(_columns, column + PanelTile.Columns); start += PanelTile.Strip)
+                HalfPrecision.Widen((ushort*)(at + ((start - column) / PanelTile.Strip * stripBytes)), (nint)inner * width, made + ((nint)(start - column) * inner));
+            return new((byte*)made, width * sizeof(float), (nint)inner * width * sizeof(float), isHalf: false, null, width * sizeof(float));
         }
-        Make(_source.From(column, first), inner, Math.Min(PanelTile.Columns, _columns - column), made);
+        for (int start = column; start < Math.Min(_columns, column + PanelTile.Columns); start += PanelTile.Strip)
+            Make(_source.From(start, first), inner, Math.Min(PanelTile.Strip, _columns - start), made + ((nint)(start - column) * inner));
         // Columns that are rows are one stream where all of them touch.
         float* next = _source.From(column + PanelTile.Columns, first).At;
-        return new((byte*)made, PanelTile.Columns * sizeof(float), isHalf: false, (byte*)next, (_source.Inner == 1 ? PanelTile.Columns : _source.Inner) * sizeof(float));
+        return new((byte*)made, PanelTile.Strip * sizeof(float), (nint)inner * PanelTile.Strip * sizeof(float), isHalf: false, (byte*)next, (_source.Inner == 1 ? PanelTile.Columns : _source.Inner) * sizeof(float));
     }
 
-    /// <summary>Makes a panel, or some of its inner index.</summary>
+    /// <summary>Makes a strip, or some of its inner index.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Make(Operand from, int inner, int columns, float* to)
     {
         if (from.Inner == 1)
-            Lanes.Transpose(from.At, from.Row, 0, columns, inner, to, PanelTile.Columns);
+            Lanes.Transpose(from.At, from.Row, 0, columns, inner, to, PanelTile.Strip);
         else
-            Lanes.Pad(from.At, from.Inner, inner, columns, to, PanelTile.Columns);
+            Lanes.Pad(from.At, from.Inner, inner, columns, to, PanelTile.Strip);
     }
 }
 
@@ -106,6 +114,7 @@ internal static unsafe class TileRows
     public static void Copy(Operand from, int rows, int inner, int blocks, float* to)
     {
         int tiles = Tiles(rows);
+        bool areShort = PanelTile.Rows < 8 && rows / tiles >= 4;
         if (from.Inner == 1)
         {
             for (int tile = 0; tile < tiles; tile++)
@@ -115,7 +124,10 @@ internal static unsafe class TileRows
         for (int block = 0; block < blocks; block++)
         {
             int start = Gemm.Part(inner, block, blocks), length = Gemm.Part(inner, block + 1, blocks) - start;
-            AsItLies(from.At + (start * from.Inner), from.Inner, rows, tiles, length, to + ((nint)start * rows));
+            if (areShort)
+                AsItLiesInShortTiles(from.At + (start * from.Inner), from.Inner, rows, tiles, length, to + ((nint)start * rows));
+            else
+                AsItLies(from.At + (start * from.Inner), from.Inner, rows, tiles, length, to + ((nint)start * rows));
         }
     }
 
@@ -173,6 +185,34 @@ internal static unsafe class TileRows
             Vector128.Create(r0[k], r1[k], r2[k], r3[k]).Store(to);
     }
 
+    /// <summary>Tiles of 4 to 7 of rows that touch at each k: each k is read from end to end, and what some k write to a tile waits in the first-level cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AsItLiesInShortTiles(float* from, nint stride, int rows, int tiles, int length, float* to)
+    {
+        int least = rows / tiles, longer = rows - (least * tiles);
+        for (int k = 0; k < length; k++)
+        {
+            float* source = from + (k * stride), tile = to;
+            for (int i = 0, carried = 0; i < tiles; i++)
+            {
+                // First, without a division a tile.
+                carried += longer;
+                int count = least;
+                if (carried >= tiles)
+                {
+                    carried -= tiles;
+                    count++;
+                }
+                float* at = tile + ((nint)k * count);
+                Vector128<float> head = Vector128.Load(source), tail = Vector128.Load(source + count - 4);
+                head.Store(at);
+                tail.Store(at + count - 4);
+                source += count;
+                tile += (nint)count * length;
+            }
+        }
+    }
+
     /// <summary>Rows that touch at each k: some k at a time, so that the cache lines of both sides are used up.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AsItLies(float* from, nint stride, int rows, int tiles, int length, float* to)
@@ -210,37 +250,37 @@ internal static unsafe class TileRows
 public static unsafe partial class Gemm
 {
     /// <summary>Makes panels of a matrix that lies in memory: all threads together, so that each panel is made once. Memory is read as it lies.</summary>
-    /// <remarks>An item is a panel where its columns lie as rows; else some rows, of each a part for every panel.</remarks>
+    /// <remarks>An item is a strip where its columns lie as rows; else some rows, of each a part for every strip.</remarks>
     private readonly struct MakingWork(Operand from, int inner, int columns, float* to) : ITeamWork
     {
         private const int RowsPerItem = 64;
 
-        private readonly int _panels = (columns + PanelTile.Columns - 1) / PanelTile.Columns;
+        private readonly int _strips = (columns + PanelTile.Strip - 1) / PanelTile.Strip;
 
-        public int Items => from.Inner == 1 ? _panels : (inner + RowsPerItem - 1) / RowsPerItem;
+        public int Items => from.Inner == 1 ? _strips : (inner + RowsPerItem - 1) / RowsPerItem;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(int item, int worker)
         {
             if (from.Inner == 1)
             {
-                int column = item * PanelTile.Columns;
-                Panels.Make(from.From(column, 0), inner, Math.Min(PanelTile.Columns, columns - column), to + ((nint)column * inner));
+                int column = item * PanelTile.Strip;
+                Panels.Make(from.From(column, 0), inner, Math.Min(PanelTile.Strip, columns - column), to + ((nint)column * inner));
                 return;
             }
             int first = item * RowsPerItem, end = Math.Min(inner, first + RowsPerItem);
             for (int row = first; row < end; row++)
             {
-                float* source = from.From(0, row).At, at = to + ((nint)row * PanelTile.Columns);
+                float* source = from.From(0, row).At, at = to + ((nint)row * PanelTile.Strip);
                 int column = 0;
-                for (; column + PanelTile.Columns <= columns; column += PanelTile.Columns, at += (nint)inner * PanelTile.Columns)
+                for (; column + PanelTile.Strip <= columns; column += PanelTile.Strip, at += (nint)inner * PanelTile.Strip)
                 {
-                    Vector512<float> left = Vector512.Load(source + column), right = Vector512.Load(source + column + 16);
-                    left.Store(at);
-                    right.Store(at + 16);
+                    Vector512.Load(source + column).Store(at);
+                    if (PanelTile.Strip > 16)
+                        Vector512.Load(source + column + 16).Store(at + 16);
                 }
                 if (column < columns)
-                    Lanes.Pad(source + column, 0, 1, columns - column, at, PanelTile.Columns);
+                    Lanes.Pad(source + column, 0, 1, columns - column, at, PanelTile.Strip);
             }
         }
     }

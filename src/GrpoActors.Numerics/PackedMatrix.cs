@@ -18,7 +18,8 @@ public enum PackedAs
 /// <summary>A weight matrix w_ED (Hugging Face's [out, in]) laid out for the matrix kernels; packed once per version, read by any number of threads.</summary>
 /// <remarks>
 /// <code>
-/// panels of 32 outputs, each [D][32]: entry (d, e) is w[e, d]; the last panel is as wide as it must be, in steps of 16, zeros beyond E
+/// strips of as many outputs as a tile has (32 or 16, see <see cref="PanelTile"/>), each [D][32]: entry (d, e) is w[e, d]; the last one is as wide as it must be,
+/// in steps of 16, zeros beyond E
 /// </code>
 /// Memory: 4 bytes (bfloat16: 2) · D · (E rounded up to 16); native, 64-byte aligned; freed by <see cref="Dispose"/>.
 /// A matrix that is lent has no memory of its own: its panels are made when they are used, in scratch memory. With hundreds of rows that takes
@@ -97,7 +98,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(output);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(output, Outputs);
         Shapes.Equal(w_D.Length, Inputs, nameof(w_D));
-        int inPanel = output & (PanelTile.Columns - 1);
+        int inPanel = output & (PanelTile.Strip - 1);
         byte* column = Panel(output - inPanel, out int width) + (inPanel * EntryBytes);
         for (int d = 0; d < w_D.Length; d++, column += width * EntryBytes)
             w_D[d] = PackedAs == PackedAs.BFloat16 ? BitConverter.UInt32BitsToSingle((uint)*(ushort*)column << 16) : *(float*)column;
@@ -118,10 +119,10 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal byte* Memory => _panels != null ? _panels : throw new InvalidOperationException("A matrix that is lent or disposed has no panels.");
 
-    /// <summary>The panel that starts at output <paramref name="column"/> (a multiple of 32) and its width.</summary>
+    /// <summary>The strip that starts at output <paramref name="column"/> and its width.</summary>
     private byte* Panel(int column, out int width)
     {
-        width = Math.Min(PanelTile.Columns, RoundedUp(Outputs) - column);
+        width = Math.Min(PanelTile.Strip, RoundedUp(Outputs) - column);
         return Memory + ((nint)column * Inputs * EntryBytes);
     }
 
@@ -141,7 +142,7 @@ public sealed unsafe class PackedMatrix : IDisposable
             int start = item * RowsPerItem, end = Math.Min(rows, start + RowsPerItem);
             for (int row = start; row < end;)
             {
-                int output = firstOutput + row, inPanel = output & (PanelTile.Columns - 1), count = Math.Min(PanelTile.Columns - inPanel, end - row);
+                int output = firstOutput + row, inPanel = output & (PanelTile.Strip - 1), count = Math.Min(PanelTile.Strip - inPanel, end - row);
                 Pack(w + ((nint)row * matrix.Inputs), output - inPanel, inPanel, count, worker);
                 row += count;
             }

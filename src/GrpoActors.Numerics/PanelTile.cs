@@ -8,41 +8,105 @@ namespace GrpoActors.Numerics;
 /// <summary>The inner loop of a product with panels: <c>c[r, n] = c0[r, n] + Σ_k a[r, k] b[k, n]</c>, each element one chain of fused multiply-adds, k ascending.</summary>
 /// <remarks>
 /// <code>
-///                  n: 16 · vectors →
-///            b  k ↓  ..........
-///  a  r ↓    c       r0v0  r0v1      up to 12 x 32 accumulators, all in registers
+///                        n →                       512 bits: up to 12 x 32 accumulators of the 32 registers
+///            b  k ↓  ..........                    256 bits: up to 6 x 16 of the 16 registers; of two strips at once up to 3 x 32
+///  a  r ↓    c       r0v0  r0v1                    128 bits (NEON): up to 6 x 16 of the 32 registers
 ///     k →            r1v0  r1v1
 /// </code>
-/// Taller and narrower than <see cref="GemmTile"/>: a panel of weights that comes from memory is one stream, read once for 12 rows. a lies as <see cref="TileRows"/> copies it,
-/// the rows of one k side by side. With 256 bits and less the rows go through <see cref="GemmTile"/>.
+/// A strip of a panel is as wide as a tile, so that one that comes from memory is one stream, read once for all rows of the tile. a lies as <see cref="TileRows"/>
+/// copies it, the rows of one k side by side. With 128 bits a tile goes through <see cref="GemmTile"/>.
 /// The accumulators are named locals because the compiler keeps only those in registers; repetition is right here and there, and nowhere else.
 /// </remarks>
 internal static unsafe class PanelTile
 {
-    public const int Rows = 12, Columns = 32;
+    /// <summary>Columns of a panel.</summary>
+    public const int Columns = 32;
 
-    /// <summary>A tile of 1 .. 12 rows and 16 or 32 columns.</summary>
-    /// <param name="b">Entries of a panel; with 256 bits and less never bfloat16.</param>
+    /// <summary>Most rows that a tile of any width has.</summary>
+    public const int RowsMax = 12;
+
+    /// <summary>Rows of a tile.</summary>
+    public static int Rows => Avx512F.IsSupported ? RowsMax : GemmTile.Rows;
+
+    /// <summary>Columns of a tile. A panel is one or two strips of so many. How it lies in memory is no part of any result.</summary>
+    public static int Strip => Avx512F.IsSupported ? Columns : 16;
+
+    /// <summary>Rows for which <see cref="RunPair"/> takes both strips of a panel at once: with one, their few chains would wait for each other. 0: none.</summary>
+    public static int PairRows => !Avx512F.IsSupported && Fma.IsSupported ? 3 : 0;
+
+    /// <summary>Whether a tile reads bfloat16; otherwise such panels are widened first.</summary>
+    public static bool ReadsHalf => Fma.IsSupported;
+
+    /// <summary>A tile of 1 .. <see cref="Rows"/> rows and 16 columns, or 32 where a strip has them.</summary>
+    /// <param name="b">Entries of a strip.</param>
     /// <param name="bK">Bytes from k to k.</param>
     /// <param name="ahead">Memory to ask for before it is needed; null: none.</param>
     /// <param name="aheadK">Bytes from k to k.</param>
-    /// <param name="lines">Cache lines to ask for at each k, 1 or 2.</param>
+    /// <param name="lines">Cache lines to ask for at each k: 1, or with 512 bits 2.</param>
     public static void Run(int rows, int vectors, nint k, float* a, byte* b, nint bK, bool isHalf, float* c, nint cRow, bool continues, byte* ahead, nint aheadK, int lines)
     {
-        if (!Avx512F.IsSupported)
+        if (Avx512F.IsSupported)
         {
-            int first = Math.Min(rows, GemmTile.Rows);
-            GemmTile.Run(first, vectors, k, a, 1, rows, (float*)b, bK / sizeof(float), c, cRow, continues);
-            if (rows > first)
-                GemmTile.Run(rows - first, vectors, k, a + first, 1, rows, (float*)b, bK / sizeof(float), c + (first * cRow), cRow, continues);
+            if (isHalf)
+                Run<Bfloat16Entries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
+            else
+                Run<FloatEntries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
+        }
+        else if (!Fma.IsSupported)
+        {
+            GemmTile.Run(rows, vectors, k, a, 1, rows, (float*)b, bK / sizeof(float), c, cRow, continues);
         }
         else if (isHalf)
         {
-            Run<Bfloat16Entries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
+            RunMiddle<Bfloat16Entries>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
         }
         else
         {
-            Run<FloatEntries>(rows, vectors, k, a, b, bK, c, cRow, continues, ahead, aheadK, lines);
+            RunMiddle<FloatEntries>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+        }
+    }
+
+    /// <summary>As <see cref="Run"/>, for up to <see cref="PairRows"/> rows and the 32 columns of two strips, the second <paramref name="pair"/> bytes behind the first. Asks for a line of each.</summary>
+    public static void RunPair(int rows, nint k, float* a, byte* b, nint bK, nint pair, bool isHalf, float* c, nint cRow, bool continues, byte* ahead)
+    {
+        if (isHalf)
+            RunPair<Bfloat16Entries>(rows, k, a, b, bK, pair, c, cRow, continues, ahead);
+        else
+            RunPair<FloatEntries>(rows, k, a, b, bK, pair, c, cRow, continues, ahead);
+    }
+
+    private static void RunPair<TEntries>(int rows, nint k, float* a, byte* b, nint bK, nint pair, float* c, nint cRow, bool continues, byte* ahead)
+        where TEntries : struct, IEntries
+    {
+        switch (rows)
+        {
+            case 1: Middle<TEntries, Count1, Count4, Count2>(k, a, b, bK, pair, c, cRow, continues, ahead, bK); break;
+            case 2: Middle<TEntries, Count2, Count4, Count2>(k, a, b, bK, pair, c, cRow, continues, ahead, bK); break;
+            default: Middle<TEntries, Count3, Count4, Count2>(k, a, b, bK, pair, c, cRow, continues, ahead, bK); break;
+        }
+    }
+
+    private static void RunMiddle<TEntries>(int rows, nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
+        where TEntries : struct, IEntries
+    {
+        if (ahead == null)
+            RunMiddle<TEntries, Count0>(rows, k, a, b, bK, c, cRow, continues, null, 0);
+        else
+            RunMiddle<TEntries, Count1>(rows, k, a, b, bK, c, cRow, continues, ahead, aheadK);
+    }
+
+    private static void RunMiddle<TEntries, TLines>(int rows, nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
+        where TEntries : struct, IEntries
+        where TLines : struct, ICount
+    {
+        switch (rows)
+        {
+            case 1: Middle<TEntries, Count1, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
+            case 2: Middle<TEntries, Count2, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
+            case 3: Middle<TEntries, Count3, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
+            case 4: Middle<TEntries, Count4, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
+            case 5: Middle<TEntries, Count5, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
+            default: Middle<TEntries, Count6, Count2, TLines>(k, a, b, bK, 0, c, cRow, continues, ahead, aheadK); break;
         }
     }
 
@@ -63,12 +127,17 @@ internal static unsafe class PanelTile
     private interface IEntries
     {
         static abstract Vector512<float> Load(byte* at, int vector);
+
+        static abstract Vector256<float> LoadEight(byte* at, int vector);
     }
 
     private readonly struct FloatEntries : IEntries
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Load(byte* at, int vector) => Vector512.Load((float*)at + (16 * vector));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<float> LoadEight(byte* at, int vector) => Vector256.Load((float*)at + (8 * vector));
     }
 
     /// <summary>The upper halves of floats whose lower halves are 0.</summary>
@@ -77,6 +146,10 @@ internal static unsafe class PanelTile
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Load(byte* at, int vector)
             => Vector512.ShiftLeft(Avx512F.ConvertToVector512UInt32(Vector256.Load((ushort*)at + (16 * vector))), 16).AsSingle();
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<float> LoadEight(byte* at, int vector)
+            => Vector256.ShiftLeft(Avx2.ConvertToVector256Int32(Vector128.Load((ushort*)at + (8 * vector))), 16).AsSingle();
     }
 
     private static void Run<TEntries, TVectors, TLines>(int rows, nint k, float* a, byte* b, nint bK, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
@@ -254,5 +327,129 @@ internal static unsafe class PanelTile
         if (TRows.Value > 10 && TVectors.Value > 1) r10v1.Store(c + (10 * cRow) + 16);
         if (TRows.Value > 11) r11v0.Store(c + (11 * cRow));
         if (TRows.Value > 11 && TVectors.Value > 1) r11v1.Store(c + (11 * cRow) + 16);
+    }
+
+    /// <summary>256 bits: two vectors of one strip for up to 6 rows, four of two strips for up to 3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Middle<TEntries, TRows, TVectors, TLines>(nint k, float* a, byte* b, nint bK, nint pair, float* c, nint cRow, bool continues, byte* ahead, nint aheadK)
+        where TEntries : struct, IEntries
+        where TRows : struct, ICount
+        where TVectors : struct, ICount
+        where TLines : struct, ICount
+    {
+        float* aAt = a;
+        byte* bAt = b, aheadAt = ahead;
+        Vector256<float> r0v0 = default, r0v1 = default, r0v2 = default, r0v3 = default;
+        Vector256<float> r1v0 = default, r1v1 = default, r1v2 = default, r1v3 = default;
+        Vector256<float> r2v0 = default, r2v1 = default, r2v2 = default, r2v3 = default;
+        Vector256<float> r3v0 = default, r3v1 = default;
+        Vector256<float> r4v0 = default, r4v1 = default;
+        Vector256<float> r5v0 = default, r5v1 = default;
+        if (continues)
+        {
+            r0v0 = Vector256.Load(c);
+            r0v1 = Vector256.Load(c + 8);
+            if (TVectors.Value > 2) r0v2 = Vector256.Load(c + 16);
+            if (TVectors.Value > 2) r0v3 = Vector256.Load(c + 24);
+            if (TRows.Value > 1) r1v0 = Vector256.Load(c + (1 * cRow));
+            if (TRows.Value > 1) r1v1 = Vector256.Load(c + (1 * cRow) + 8);
+            if (TRows.Value > 1 && TVectors.Value > 2) r1v2 = Vector256.Load(c + (1 * cRow) + 16);
+            if (TRows.Value > 1 && TVectors.Value > 2) r1v3 = Vector256.Load(c + (1 * cRow) + 24);
+            if (TRows.Value > 2) r2v0 = Vector256.Load(c + (2 * cRow));
+            if (TRows.Value > 2) r2v1 = Vector256.Load(c + (2 * cRow) + 8);
+            if (TRows.Value > 2 && TVectors.Value > 2) r2v2 = Vector256.Load(c + (2 * cRow) + 16);
+            if (TRows.Value > 2 && TVectors.Value > 2) r2v3 = Vector256.Load(c + (2 * cRow) + 24);
+            if (TRows.Value > 3) r3v0 = Vector256.Load(c + (3 * cRow));
+            if (TRows.Value > 3) r3v1 = Vector256.Load(c + (3 * cRow) + 8);
+            if (TRows.Value > 4) r4v0 = Vector256.Load(c + (4 * cRow));
+            if (TRows.Value > 4) r4v1 = Vector256.Load(c + (4 * cRow) + 8);
+            if (TRows.Value > 5) r5v0 = Vector256.Load(c + (5 * cRow));
+            if (TRows.Value > 5) r5v1 = Vector256.Load(c + (5 * cRow) + 8);
+        }
+        for (nint i = 0; i < k; i++)
+        {
+            if (TLines.Value > 0) Sse.Prefetch1(aheadAt);
+            if (TLines.Value > 1) Sse.Prefetch1(aheadAt + pair);
+            Vector256<float> b0 = TEntries.LoadEight(bAt, 0);
+            Vector256<float> b1 = TEntries.LoadEight(bAt, 1);
+            if (TVectors.Value == 2)
+            {
+                {
+                    Vector256<float> x = Vector256.Create(aAt[0]);
+                    r0v0 = Fused.MultiplyAdd(x, b0, r0v0);
+                    r0v1 = Fused.MultiplyAdd(x, b1, r0v1);
+                }
+                if (TRows.Value > 1)
+                {
+                    Vector256<float> x = Vector256.Create(aAt[1]);
+                    r1v0 = Fused.MultiplyAdd(x, b0, r1v0);
+                    r1v1 = Fused.MultiplyAdd(x, b1, r1v1);
+                }
+                if (TRows.Value > 2)
+                {
+                    Vector256<float> x = Vector256.Create(aAt[2]);
+                    r2v0 = Fused.MultiplyAdd(x, b0, r2v0);
+                    r2v1 = Fused.MultiplyAdd(x, b1, r2v1);
+                }
+                if (TRows.Value > 3)
+                {
+                    Vector256<float> x = Vector256.Create(aAt[3]);
+                    r3v0 = Fused.MultiplyAdd(x, b0, r3v0);
+                    r3v1 = Fused.MultiplyAdd(x, b1, r3v1);
+                }
+                if (TRows.Value > 4)
+                {
+                    Vector256<float> x = Vector256.Create(aAt[4]);
+                    r4v0 = Fused.MultiplyAdd(x, b0, r4v0);
+                    r4v1 = Fused.MultiplyAdd(x, b1, r4v1);
+                }
+                if (TRows.Value > 5)
+                {
+                    Vector256<float> x = Vector256.Create(aAt[5]);
+                    r5v0 = Fused.MultiplyAdd(x, b0, r5v0);
+                    r5v1 = Fused.MultiplyAdd(x, b1, r5v1);
+                }
+            }
+            else
+            {
+                // Column by column: three numbers of a and one vector of b beside the accumulators fill the registers.
+                Vector256<float> x0 = Vector256.Create(aAt[0]), x1 = TRows.Value > 1 ? Vector256.Create(aAt[1]) : default, x2 = TRows.Value > 2 ? Vector256.Create(aAt[2]) : default;
+                r0v0 = Fused.MultiplyAdd(x0, b0, r0v0);
+                if (TRows.Value > 1) r1v0 = Fused.MultiplyAdd(x1, b0, r1v0);
+                if (TRows.Value > 2) r2v0 = Fused.MultiplyAdd(x2, b0, r2v0);
+                r0v1 = Fused.MultiplyAdd(x0, b1, r0v1);
+                if (TRows.Value > 1) r1v1 = Fused.MultiplyAdd(x1, b1, r1v1);
+                if (TRows.Value > 2) r2v1 = Fused.MultiplyAdd(x2, b1, r2v1);
+                b0 = TEntries.LoadEight(bAt + pair, 0);
+                r0v2 = Fused.MultiplyAdd(x0, b0, r0v2);
+                if (TRows.Value > 1) r1v2 = Fused.MultiplyAdd(x1, b0, r1v2);
+                if (TRows.Value > 2) r2v2 = Fused.MultiplyAdd(x2, b0, r2v2);
+                b1 = TEntries.LoadEight(bAt + pair, 1);
+                r0v3 = Fused.MultiplyAdd(x0, b1, r0v3);
+                if (TRows.Value > 1) r1v3 = Fused.MultiplyAdd(x1, b1, r1v3);
+                if (TRows.Value > 2) r2v3 = Fused.MultiplyAdd(x2, b1, r2v3);
+            }
+            aAt += TRows.Value;
+            bAt += bK;
+            if (TLines.Value > 0) aheadAt += aheadK;
+        }
+        r0v0.Store(c);
+        r0v1.Store(c + 8);
+        if (TVectors.Value > 2) r0v2.Store(c + 16);
+        if (TVectors.Value > 2) r0v3.Store(c + 24);
+        if (TRows.Value > 1) r1v0.Store(c + (1 * cRow));
+        if (TRows.Value > 1) r1v1.Store(c + (1 * cRow) + 8);
+        if (TRows.Value > 1 && TVectors.Value > 2) r1v2.Store(c + (1 * cRow) + 16);
+        if (TRows.Value > 1 && TVectors.Value > 2) r1v3.Store(c + (1 * cRow) + 24);
+        if (TRows.Value > 2) r2v0.Store(c + (2 * cRow));
+        if (TRows.Value > 2) r2v1.Store(c + (2 * cRow) + 8);
+        if (TRows.Value > 2 && TVectors.Value > 2) r2v2.Store(c + (2 * cRow) + 16);
+        if (TRows.Value > 2 && TVectors.Value > 2) r2v3.Store(c + (2 * cRow) + 24);
+        if (TRows.Value > 3) r3v0.Store(c + (3 * cRow));
+        if (TRows.Value > 3) r3v1.Store(c + (3 * cRow) + 8);
+        if (TRows.Value > 4) r4v0.Store(c + (4 * cRow));
+        if (TRows.Value > 4) r4v1.Store(c + (4 * cRow) + 8);
+        if (TRows.Value > 5) r5v0.Store(c + (5 * cRow));
+        if (TRows.Value > 5) r5v1.Store(c + (5 * cRow) + 8);
     }
 }
