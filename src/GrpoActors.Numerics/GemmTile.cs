@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using GrpoActors.Exact;
 
@@ -87,6 +88,8 @@ internal static unsafe partial class GemmTile
             Wide<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
         else if (Fma.IsSupported)
             Middle<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
+        else if (AdvSimd.IsSupported)
+            Neon<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
         else
             Narrow<TRows, TVectors>(k, a, aRow, aK, b, bK, c, cRow, continues);
     }
@@ -300,7 +303,142 @@ internal static unsafe partial class GemmTile
         }
     }
 
-    /// <summary>128 bits: NEON, or multiply-add emulated. 16 columns at a time.</summary>
+    /// <summary>128 bits of NEON: 16 columns at a time, 24 accumulators of the 32 registers. Nothing in it is of that processor alone, so that tests on others run it too.</summary>
+    internal static void Neon(int rows, nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
+    {
+        switch (rows)
+        {
+            case 1: Neon<Count1, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+            case 2: Neon<Count2, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+            case 3: Neon<Count3, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+            case 4: Neon<Count4, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+            case 5: Neon<Count5, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+            default: Neon<Count6, Count1>(k, a, aRow, aK, b, bK, c, cRow, continues); break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Neon<TRows, TVectors>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
+        where TRows : struct, ICount
+        where TVectors : struct, ICount
+    {
+        for (int column = 0; column < 16 * TVectors.Value; column += 16)
+        {
+            float* aAt = a, bAt = b + column, cAt = c + column;
+            Vector128<float> r0v0 = default, r0v1 = default, r0v2 = default, r0v3 = default;
+            Vector128<float> r1v0 = default, r1v1 = default, r1v2 = default, r1v3 = default;
+            Vector128<float> r2v0 = default, r2v1 = default, r2v2 = default, r2v3 = default;
+            Vector128<float> r3v0 = default, r3v1 = default, r3v2 = default, r3v3 = default;
+            Vector128<float> r4v0 = default, r4v1 = default, r4v2 = default, r4v3 = default;
+            Vector128<float> r5v0 = default, r5v1 = default, r5v2 = default, r5v3 = default;
+            if (continues)
+            {
+                r0v0 = Vector128.Load(cAt + 0 * cRow + 0);
+                r0v1 = Vector128.Load(cAt + 0 * cRow + 4);
+                r0v2 = Vector128.Load(cAt + 0 * cRow + 8);
+                r0v3 = Vector128.Load(cAt + 0 * cRow + 12);
+                if (TRows.Value > 1) r1v0 = Vector128.Load(cAt + 1 * cRow + 0);
+                if (TRows.Value > 1) r1v1 = Vector128.Load(cAt + 1 * cRow + 4);
+                if (TRows.Value > 1) r1v2 = Vector128.Load(cAt + 1 * cRow + 8);
+                if (TRows.Value > 1) r1v3 = Vector128.Load(cAt + 1 * cRow + 12);
+                if (TRows.Value > 2) r2v0 = Vector128.Load(cAt + 2 * cRow + 0);
+                if (TRows.Value > 2) r2v1 = Vector128.Load(cAt + 2 * cRow + 4);
+                if (TRows.Value > 2) r2v2 = Vector128.Load(cAt + 2 * cRow + 8);
+                if (TRows.Value > 2) r2v3 = Vector128.Load(cAt + 2 * cRow + 12);
+                if (TRows.Value > 3) r3v0 = Vector128.Load(cAt + 3 * cRow + 0);
+                if (TRows.Value > 3) r3v1 = Vector128.Load(cAt + 3 * cRow + 4);
+                if (TRows.Value > 3) r3v2 = Vector128.Load(cAt + 3 * cRow + 8);
+                if (TRows.Value > 3) r3v3 = Vector128.Load(cAt + 3 * cRow + 12);
+                if (TRows.Value > 4) r4v0 = Vector128.Load(cAt + 4 * cRow + 0);
+                if (TRows.Value > 4) r4v1 = Vector128.Load(cAt + 4 * cRow + 4);
+                if (TRows.Value > 4) r4v2 = Vector128.Load(cAt + 4 * cRow + 8);
+                if (TRows.Value > 4) r4v3 = Vector128.Load(cAt + 4 * cRow + 12);
+                if (TRows.Value > 5) r5v0 = Vector128.Load(cAt + 5 * cRow + 0);
+                if (TRows.Value > 5) r5v1 = Vector128.Load(cAt + 5 * cRow + 4);
+                if (TRows.Value > 5) r5v2 = Vector128.Load(cAt + 5 * cRow + 8);
+                if (TRows.Value > 5) r5v3 = Vector128.Load(cAt + 5 * cRow + 12);
+            }
+            for (nint i = 0; i < k; i++)
+            {
+                Vector128<float> b0 = Vector128.Load(bAt + 0), b1 = Vector128.Load(bAt + 4), b2 = Vector128.Load(bAt + 8), b3 = Vector128.Load(bAt + 12);
+                {
+                    Vector128<float> x = Vector128.Create(*aAt);
+                    r0v0 = Fused.MultiplyAdd(x, b0, r0v0);
+                    r0v1 = Fused.MultiplyAdd(x, b1, r0v1);
+                    r0v2 = Fused.MultiplyAdd(x, b2, r0v2);
+                    r0v3 = Fused.MultiplyAdd(x, b3, r0v3);
+                }
+                if (TRows.Value > 1)
+                {
+                    Vector128<float> x = Vector128.Create(aAt[1 * aRow]);
+                    r1v0 = Fused.MultiplyAdd(x, b0, r1v0);
+                    r1v1 = Fused.MultiplyAdd(x, b1, r1v1);
+                    r1v2 = Fused.MultiplyAdd(x, b2, r1v2);
+                    r1v3 = Fused.MultiplyAdd(x, b3, r1v3);
+                }
+                if (TRows.Value > 2)
+                {
+                    Vector128<float> x = Vector128.Create(aAt[2 * aRow]);
+                    r2v0 = Fused.MultiplyAdd(x, b0, r2v0);
+                    r2v1 = Fused.MultiplyAdd(x, b1, r2v1);
+                    r2v2 = Fused.MultiplyAdd(x, b2, r2v2);
+                    r2v3 = Fused.MultiplyAdd(x, b3, r2v3);
+                }
+                if (TRows.Value > 3)
+                {
+                    Vector128<float> x = Vector128.Create(aAt[3 * aRow]);
+                    r3v0 = Fused.MultiplyAdd(x, b0, r3v0);
+                    r3v1 = Fused.MultiplyAdd(x, b1, r3v1);
+                    r3v2 = Fused.MultiplyAdd(x, b2, r3v2);
+                    r3v3 = Fused.MultiplyAdd(x, b3, r3v3);
+                }
+                if (TRows.Value > 4)
+                {
+                    Vector128<float> x = Vector128.Create(aAt[4 * aRow]);
+                    r4v0 = Fused.MultiplyAdd(x, b0, r4v0);
+                    r4v1 = Fused.MultiplyAdd(x, b1, r4v1);
+                    r4v2 = Fused.MultiplyAdd(x, b2, r4v2);
+                    r4v3 = Fused.MultiplyAdd(x, b3, r4v3);
+                }
+                if (TRows.Value > 5)
+                {
+                    Vector128<float> x = Vector128.Create(aAt[5 * aRow]);
+                    r5v0 = Fused.MultiplyAdd(x, b0, r5v0);
+                    r5v1 = Fused.MultiplyAdd(x, b1, r5v1);
+                    r5v2 = Fused.MultiplyAdd(x, b2, r5v2);
+                    r5v3 = Fused.MultiplyAdd(x, b3, r5v3);
+                }
+                aAt += aK;
+                bAt += bK;
+            }
+            r0v0.Store(cAt + 0 * cRow + 0);
+            r0v1.Store(cAt + 0 * cRow + 4);
+            r0v2.Store(cAt + 0 * cRow + 8);
+            r0v3.Store(cAt + 0 * cRow + 12);
+            if (TRows.Value > 1) r1v0.Store(cAt + 1 * cRow + 0);
+            if (TRows.Value > 1) r1v1.Store(cAt + 1 * cRow + 4);
+            if (TRows.Value > 1) r1v2.Store(cAt + 1 * cRow + 8);
+            if (TRows.Value > 1) r1v3.Store(cAt + 1 * cRow + 12);
+            if (TRows.Value > 2) r2v0.Store(cAt + 2 * cRow + 0);
+            if (TRows.Value > 2) r2v1.Store(cAt + 2 * cRow + 4);
+            if (TRows.Value > 2) r2v2.Store(cAt + 2 * cRow + 8);
+            if (TRows.Value > 2) r2v3.Store(cAt + 2 * cRow + 12);
+            if (TRows.Value > 3) r3v0.Store(cAt + 3 * cRow + 0);
+            if (TRows.Value > 3) r3v1.Store(cAt + 3 * cRow + 4);
+            if (TRows.Value > 3) r3v2.Store(cAt + 3 * cRow + 8);
+            if (TRows.Value > 3) r3v3.Store(cAt + 3 * cRow + 12);
+            if (TRows.Value > 4) r4v0.Store(cAt + 4 * cRow + 0);
+            if (TRows.Value > 4) r4v1.Store(cAt + 4 * cRow + 4);
+            if (TRows.Value > 4) r4v2.Store(cAt + 4 * cRow + 8);
+            if (TRows.Value > 4) r4v3.Store(cAt + 4 * cRow + 12);
+            if (TRows.Value > 5) r5v0.Store(cAt + 5 * cRow + 0);
+            if (TRows.Value > 5) r5v1.Store(cAt + 5 * cRow + 4);
+            if (TRows.Value > 5) r5v2.Store(cAt + 5 * cRow + 8);
+            if (TRows.Value > 5) r5v3.Store(cAt + 5 * cRow + 12);
+        }
+    }
+
+    /// <summary>128 bits, multiply-add emulated. 16 columns at a time.</summary>
     private static void Narrow<TRows, TVectors>(nint k, float* a, nint aRow, nint aK, float* b, nint bK, float* c, nint cRow, bool continues)
         where TRows : struct, ICount
         where TVectors : struct, ICount

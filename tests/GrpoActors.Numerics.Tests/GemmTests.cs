@@ -9,6 +9,7 @@ public sealed class GemmTests
     {
         { 1, 1, 1 }, { 1, 16, 64 }, { 2, 5, 7 }, { 3, 33, 17 }, { 5, 128, 40 }, { 6, 64, 64 }, { 7, 40, 65 }, { 13, 100, 200 }, { 31, 128, 96 },
         { 64, 344, 128 }, { 150, 128, 344 }, { 301, 24, 130 }, { 600, 20, 33 }, { 50, 1000, 30 }, { 50, 30, 1001 }, { 7, 800, 70 },
+        { 2, 100, 64 }, { 3, 64, 112 }, { 4, 600, 64 }, { 12, 600, 80 }, { 20, 600, 64 },
     };
 
     [Theory]
@@ -62,6 +63,35 @@ public sealed class GemmTests
             Sample.SameBits(expected, y, "forward");
             matrix.CopyRow(e - 1, row);
             Sample.SameBits(w.AsSpan((e - 1) * d), row, "row");
+        }
+    }
+
+    /// <summary>The tile for NEON, on whatever processor: its operations are those of every other, in hardware or emulated.</summary>
+    [Fact]
+    public unsafe void The_tile_for_neon_has_the_bits_of_every_other()
+    {
+        const int k = 70, columns = 16, stride = 21;
+        float[] a = Sample.Of(6 * k, 1), b = Sample.Of(k * stride, 2), c0 = Sample.Of(6 * stride, 3);
+        foreach (int rows in Enumerable.Range(1, 6))
+        {
+            foreach ((bool isTransposed, bool continues) in new[] { (false, false), (false, true), (true, false), (true, true) })
+            {
+                (int aRow, int aK) = isTransposed ? (1, rows) : (k, 1);
+                float[] expected = (float[])c0.Clone(), actual = (float[])c0.Clone();
+                fixed (float* pa = a, pb = b, px = expected, py = actual)
+                {
+                    GemmTile.Run(rows, 1, k, pa, aRow, aK, pb, stride, px, stride, continues);
+                    GemmTile.Neon(rows, k, pa, aRow, aK, pb, stride, py, stride, continues);
+                }
+                Sample.SameBits(expected, actual, $"{rows} rows");
+                for (int column = 0; column < columns; column++)
+                {
+                    float sum = continues ? c0[((rows - 1) * stride) + column] : 0;
+                    for (int i = 0; i < k; i++)
+                        sum = Fused.MultiplyAdd(a[((rows - 1) * aRow) + (i * aK)], b[(i * stride) + column], sum);
+                    Assert.Equal(sum, actual[((rows - 1) * stride) + column]);
+                }
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using GrpoActors.Exact;
 using Xunit;
 
 namespace GrpoActors.Numerics.Tests;
@@ -55,6 +56,14 @@ public sealed class LayerTests
             Sample.SameBits(dgate.AsSpan(row * f, f), joint.AsSpan(row * 2 * f, f), "joint dgate");
             Sample.SameBits(dup.AsSpan(row * f, f), joint.AsSpan((row * 2 * f) + f, f), "joint dup");
         }
+    }
+
+    [Fact]
+    public void Starting_weights_are_one_normal_for_each_element()
+    {
+        float[] w = new float[1003];
+        KeyedNormal.Fill(w, 0.02, 12345, 7);
+        Sample.SameBits([.. Enumerable.Range(0, w.Length).Select(element => (float)(0.02 * Philox.Block(12345, 7, (uint)element, 0, 0).Normal))], w, "normal");
     }
 
     [Fact]
