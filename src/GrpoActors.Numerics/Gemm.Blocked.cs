@@ -172,6 +172,7 @@ public static unsafe partial class Gemm
             /// <param name="behind">The next block, or what a lone tile's stream will need.</param>
             /// <param name="start">Of the block that the tile works on.</param>
             /// <param name="step">Bytes from k to k.</param>
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
             public byte* At(int tile, int strip, byte* behind, int start, int length, out nint step)
             {
                 // A line a tile where something lies elsewhere, and where a tile is as wide as a panel.
