@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
+using GrpoActors.Rewards.Code;
 using GrpoActors.Rewards.Isolation;
 using GrpoActors.Rewards.Rules;
 
@@ -40,7 +41,8 @@ public sealed class RewardRegistry
         .With(LanguageRules.RepetitionKind, LanguageRules.Repetition)
         .With(LanguageRules.WordFilterKind, LanguageRules.WordFilter)
         .With(CosineLength.Kind, CosineLength.From)
-        .With(JsonSchemaMatch.Kind, JsonSchemaMatch.From);
+        .With(JsonSchemaMatch.Kind, JsonSchemaMatch.From)
+        .With(CodeReward.Kind, CodeReward.From);
 
     public IEnumerable<string> Kinds => _factories.Keys;
 
