@@ -412,7 +412,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         }
 
         return new RewardPlan(name, kind, known?.Revision ?? 0, weight, settings, reward.Get(Keys.Reward.Timeout), reward.Get(Keys.Reward.Retries),
-            reward.Has(Keys.Reward.Objective) ? reward.Get(Keys.Reward.Objective) : null, Veto(reward, phases));
+            reward.Has(Keys.Reward.Objective) ? reward.Get(Keys.Reward.Objective) : null, Veto(reward, phases), !reward.Get(Keys.Reward.SkipSpecialTokens));
     }
 
     // What is wrong with the kind is said of the kind; the rest is about the settings.

@@ -182,11 +182,13 @@ public sealed record SamplingPlan(double Temperature, int TopK, double TopP, dou
 /// <param name="Revision">Raised when the function's results change; part of the identity.</param>
 /// <param name="Settings">The function's own settings, as canonical JSON.</param>
 /// <param name="Deadline">Of one call for one completion.</param>
-/// <param name="Objective">The objective that it is a part of; null: one of its own. Left out of the identity where it is null, so that plans without keep their digest; Veto likewise.</param>
+/// <param name="Objective">The objective that it is a part of; null: one of its own. Left out of the identity where it is null, so that plans without keep their digest; Veto and ShowsSpecialTokens likewise.</param>
 /// <param name="Veto">What it may forbid; null: nothing.</param>
+/// <param name="ShowsSpecialTokens">It reads the completion with its special tokens.</param>
 public sealed record RewardPlan(
     string Name, string Kind, int Revision, double Weight, [property: EmbeddedJson] string Settings, TimeSpan Deadline, int Retries,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Objective = null, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] VetoPlan? Veto = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Objective = null, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] VetoPlan? Veto = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool ShowsSpecialTokens = false)
 {
     public string ObjectiveName => Objective ?? Name;
 }

@@ -334,6 +334,8 @@ internal static class RunSchema
 
         public static readonly Setting<int> Retries = new("retries", Count(0, 100), "Further attempts after a failed or late call.") { Default = 2 };
 
+        public static readonly Setting<bool> SkipSpecialTokens = new("skip_special_tokens", new FlagForm(), "false: it reads the completion with its special tokens, the end of sequence among them.") { Default = true };
+
         public static readonly Setting<string> Objective = new("objective", new TextForm(NameInWords, NamePattern),
             "The objective that it is a part of: each has curves of its own in the metrics (objectives/NAME/mean), and a balancer weighs objectives.")
         { DefaultInWords = "its name" };
@@ -344,7 +346,7 @@ internal static class RunSchema
             "A vetoed completion. drop: teaches nothing and enters no mean; group_least: gets the least reward of its group.")
         { Default = VetoAction.GroupLeast };
 
-        public static readonly Section All = new("reward", "A reward function of the run.", [Name, Kind, Weight, Settings, Objective, VetoBelow, OnVeto, Timeout, Retries]);
+        public static readonly Section All = new("reward", "A reward function of the run.", [Name, Kind, Weight, Settings, SkipSpecialTokens, Objective, VetoBelow, OnVeto, Timeout, Retries]);
     }
 
     internal static class Evaluation
