@@ -44,8 +44,12 @@ public static class CodeSandbox
     /// <summary>Says on stderr that the sandbox stands; without it nothing that happened is the program's doing.</summary>
     private const string Ready = "\u0001ready\n";
 
-    private const int ErrorTailBytes = 2000;
+    private const int ErrorHeadBytes = 2000;
 
+    /// <summary>On a busy machine the sandbox takes a while to stand; that is none of the program's time.</summary>
+    private static readonly TimeSpan SetupMax = TimeSpan.FromSeconds(30);
+
+    // The cat gives the program a pipe of its own: /dev/stdin of root's would be closed to another user.
     // Arguments: bytes of the folder; what is shown, --; name and length of each file, --; the command. The files' bytes come first on stdin, the program's input behind them.
     private const string Script = """
         set -e
@@ -78,7 +82,7 @@ public static class CodeSandbox
         cd /box
         PATH=/usr/local/bin:/usr/bin:/bin
         printf '\001ready\n' >&2
-        "$@"
+        cat | "$@"
         exit $?
         """;
 
@@ -103,9 +107,9 @@ public static class CodeSandbox
         using Process process = Start(Line(command, files, paths, limits));
         using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using CancellationTokenRegistration kill = late.Token.Register(() => Kill(process));
-        late.CancelAfter(limits.Wall);
+        late.CancelAfter(SetupMax);
         Task feeding = Feed(process.StandardInput.BaseStream, [.. files.Values, input]);
-        Task<byte[]> said = Drain(process.StandardError.BaseStream);
+        Task<byte[]> said = Drain(process.StandardError.BaseStream, () => late.CancelAfter(limits.Wall));
         byte[]? output = await ReadAll(process.StandardOutput.BaseStream, limits.OutputBytes);
         if (output is null)
         {
@@ -117,9 +121,9 @@ public static class CodeSandbox
         await feeding;
         cancellation.ThrowIfCancellationRequested();
         bool stands = error.StartsWith(Ready, StringComparison.Ordinal);
-        if (!stands && !late.IsCancellationRequested)
+        if (!stands)
         {
-            throw new CodeSandboxException($"its program could not be shut in: {error.Trim()}");
+            throw new CodeSandboxException($"its program could not be shut in: {(late.IsCancellationRequested ? $"the sandbox did not stand within {SetupMax.TotalSeconds:0} s" : error.Trim())}");
         }
 
         return late.IsCancellationRequested ? new CodeRun.TooLate()
@@ -135,7 +139,7 @@ public static class CodeSandbox
             .. asUser, "unshare", "--user", "--map-root-user", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child", "--", "/bin/sh", "-c", Script, "sh",
             Number(limits.ScratchBytes), .. Shown, .. paths, "--", .. files.SelectMany(file => new[] { file.Key, Number(file.Value.Length) }), "--",
             "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--",
-            "prlimit", $"--as={Number(limits.MemoryBytes)}", $"--nproc={Number(limits.Processes + 2)}", $"--cpu={Number((long)Math.Ceiling(limits.Wall.TotalSeconds) + 1)}", "--core=0", "--nofile=256", "--", .. command,
+            "prlimit", $"--as={Number(limits.MemoryBytes)}", $"--nproc={Number(limits.Processes + 3)}", $"--cpu={Number((long)Math.Ceiling(limits.Wall.TotalSeconds) + 1)}", "--core=0", "--nofile=256", "--", .. command,
         ];
     }
 
@@ -210,7 +214,8 @@ public static class CodeSandbox
     }
 
     /// <summary>The first bytes; reads on to the end, so that nothing waits for a reader.</summary>
-    private static async Task<byte[]> Drain(Stream from)
+    /// <param name="stands">Called at the first of them: the sandbox says that it stands, or why it does not.</param>
+    private static async Task<byte[]> Drain(Stream from, Action stands)
     {
         using var head = new MemoryStream();
         byte[] buffer = new byte[1 << 13];
@@ -219,7 +224,12 @@ public static class CodeSandbox
             int count;
             while ((count = await from.ReadAsync(buffer)) > 0)
             {
-                head.Write(buffer, 0, (int)Math.Min(count, ErrorTailBytes - head.Length));
+                if (head.Length == 0)
+                {
+                    stands();
+                }
+
+                head.Write(buffer, 0, (int)Math.Min(count, ErrorHeadBytes - head.Length));
             }
         }
         catch (IOException)
