@@ -24,6 +24,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
     private Digest? lastChain;
     private Digest? chain; // null: behind a gap, where nobody can know what it was
     private AdaptiveState? coefficients; // null: nothing to continue from
+    private double[]? factors = []; // of the weights, by reward; empty: 1 each; null: behind a gap, where nobody can know what they were
     private (long Version, Evaluation Evaluation)? evaluated;
     private RunEvent.CheckpointWritten? checkpoint;
     private RunEvent.RunEnded? ended;
@@ -131,6 +132,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         (phase, phaseStart, windowStep, windowOrdinal) = (folded.Phase, folded.PhaseStart, folded.WindowStep, folded.WindowOrdinal);
         (committed, examples, chain, lastChain, coefficients) = (folded.Version.Steps, folded.Examples, folded.Chain, folded.Chain, folded.Adaptive);
         (nextOrdinal[0], nextOrdinal[1]) = (folded.PrimaryNext, folded.RefillNext);
+        factors = [.. folded.Balance];
         evaluated = folded.EvaluationOfVersion is { } held ? (committed, held) : null;
         foreach (var (version, policy) in folded.Policies)
         {
@@ -165,7 +167,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
         var counts = new RunCounts(groupsIssued, groupsTrained, groupsDropped, tokensSampled, tokensTrained, tokensDropped, late, faulted);
         bool isSame = folded.Position == position && folded.Version.Steps == committed && folded.Chain == lastChain && folded.Phase == phase
             && folded.PrimaryNext == nextOrdinal[0] && folded.RefillNext == nextOrdinal[1] && folded.Counts == counts
-            && folded.Groups.Keys.SequenceEqual(unsettled.Keys);
+            && folded.Groups.Keys.SequenceEqual(unsettled.Keys) && (factors is null || folded.Balance.SequenceEqual(factors));
         Expect(isSame || Findings.Count > 0, "compaction", $"record {position}", $"The compaction record says {folded.Version}, {folded.Counts}; the records before it give v{committed}, {counts}.");
     }
 
@@ -381,15 +383,40 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
             isDoubtful |= Settle(group, inputs);
         }
 
-        if (!isDoubtful)
+        if (!isDoubtful && factors is not null)
         {
             ExpectBatch(e, settledNow);
         }
 
+        Balance(inputs, settledNow);
         examples = inputs.FirstExample + inputs.Examples;
         coefficients = e.Outputs.Next;
         ExpectPolicy(e);
         Advance(inputs.Step, e.Outputs.Policy);
+    }
+
+    /// <summary>factor (1 + rate clamp(target - mean, -1, 1)), cut to the plan's bounds; the mean is that of all scores of the objective's rewards.</summary>
+    private void Balance(StepInputs inputs, AuditGroup[] settledNow)
+    {
+        if (plan.Balancer is not { } rule || inputs.Kind != PhaseKind.Grpo || factors is not { } before)
+        {
+            return;
+        }
+
+        factors = new double[plan.Rewards.Length];
+        for (int k = 0; k < factors.Length; k++)
+        {
+            string objective = plan.Rewards[k].ObjectiveName;
+            double factor = before.Length == 0 ? 1 : before[k];
+            double[] scores =
+            [
+                .. settledNow.SelectMany(group => group.Completions).SelectMany(scored => scored.Outcomes.Where((_, other) => plan.Rewards[other].ObjectiveName == objective))
+                    .OfType<ScoreOutcome.Scored>().Select(given => (double)given.Reward),
+            ];
+            factors[k] = scores.Length > 0 && rule.Targets.TryGetValue(objective, out double target)
+                ? Math.Clamp(factor * (1 + rule.Rate * Math.Clamp(target - scores.Aggregate(0.0, (sum, score) => sum + score) / scores.Length, -1, 1)), rule.Min, rule.Max)
+                : factor;
+        }
     }
 
     /// <summary>False for a step that stands again; a step behind missing ones is gone on with.</summary>
@@ -425,6 +452,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
 
         chain = null;
         coefficients = null;
+        factors = plan.Balancer is null ? [] : null;
         examples = -1;
         policies.Remove(next);
         committed = next;
@@ -569,7 +597,7 @@ internal sealed class AuditFold(RunIdentity plan, Digest identity, StepNumbers n
                 return;
             }
 
-            advantages = AuditAdvantages.Of(rule, [.. trained.Select(group => group.Rewards(plan))]);
+            advantages = AuditAdvantages.Of(rule, [.. trained.Select(group => group.Rewards(plan, factors!))]);
         }
 
         Digest expected = Digest.Of(AuditBytes.Batch(e.Inputs, trained, advantages));

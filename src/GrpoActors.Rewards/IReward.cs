@@ -24,10 +24,14 @@ public interface IReward
 
 /// <summary>What a reward sees.</summary>
 /// <param name="Prompt">As the model read it, after the chat template.</param>
-/// <param name="Completion">Without the end-of-sequence token.</param>
+/// <param name="Completion">Without the end-of-sequence token and other special ones, unless the reward asks for them (<c>skip_special_tokens: false</c>).</param>
 /// <param name="Answer">The row's answer; null where it has none.</param>
 /// <param name="Columns">Further columns of the row.</param>
 /// <param name="Tokens">Length of the completion, with its end-of-sequence token.</param>
 /// <param name="Truncated">It reached max_completion_length.</param>
 public sealed record RewardInput(
-    string Prompt, string Completion, string? Answer, ImmutableSortedDictionary<string, JsonElement> Columns, int Tokens, bool Truncated);
+    string Prompt, string Completion, string? Answer, ImmutableSortedDictionary<string, JsonElement> Columns, int Tokens, bool Truncated)
+{
+    /// <summary>The tokens that were sampled, the end-of-sequence token among them (TRL: completion_ids); empty where there was no tokenizer.</summary>
+    public ImmutableArray<int> CompletionIds { get; init; } = [];
+}

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
+using GrpoActors.Rewards.Code;
 using GrpoActors.Rewards.Isolation;
+using GrpoActors.Rewards.Rules;
 
 namespace GrpoActors.Rewards;
 
@@ -26,7 +28,21 @@ public sealed class RewardRegistry
         .With(NumberAnswer.Kind, NumberAnswer.From)
         .With(RegexFormat.Kind, RegexFormat.From)
         .With(CompletionLength.Kind, CompletionLength.From)
-        .With(ProcessReward.Kind, ProcessReward.From);
+        .With(ProcessReward.Kind, ProcessReward.From)
+        .With(TagRules.ThinkFormatKind, TagRules.ThinkFormat)
+        .With(TagRules.FormatKind, TagRules.Format)
+        .With(TagRules.TagCountKind, TagRules.TagCount)
+        .With(TagRules.CompletenessKind, TagRules.Completeness)
+        .With(ReasoningRules.ConsistencyKind, ReasoningRules.Consistency)
+        .With(ReasoningRules.CoherenceKind, ReasoningRules.Coherence)
+        .With(ReasoningRules.StepsKind, ReasoningRules.Steps)
+        .With(LanguageRules.ConsistencyKind, LanguageRules.Consistency)
+        .With(LanguageRules.FluencyKind, LanguageRules.Fluency)
+        .With(LanguageRules.RepetitionKind, LanguageRules.Repetition)
+        .With(LanguageRules.WordFilterKind, LanguageRules.WordFilter)
+        .With(CosineLength.Kind, CosineLength.From)
+        .With(JsonSchemaMatch.Kind, JsonSchemaMatch.From)
+        .With(CodeReward.Kind, CodeReward.From);
 
     public IEnumerable<string> Kinds => _factories.Keys;
 

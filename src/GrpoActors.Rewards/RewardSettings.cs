@@ -109,6 +109,9 @@ public sealed class RewardSettings
         return otherwise;
     }
 
+    /// <summary>The value as it is written; null where the key is absent.</summary>
+    public string? Json(string key) => Has(key) ? _json.GetProperty(key).GetRawText() : null;
+
     /// <summary>A list of texts; empty where the key is absent.</summary>
     public ImmutableArray<string> Texts(string key)
     {

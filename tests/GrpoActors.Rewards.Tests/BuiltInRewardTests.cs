@@ -93,7 +93,7 @@ public sealed class BuiltInRewardTests
         Assert.Equal(expected, await Score("length", """{"target":50}""", Input("") with { Tokens = tokens }));
 
     [Theory]
-    [InlineData("exact_anser", "{}", "", "There are exact_answer, length, number_answer, process, regex_format")]
+    [InlineData("exact_anser", "{}", "", "There are code, coherence, completeness, consistency, cosine_scaled, exact_answer, ")]
     [InlineData("exact_answer", "{\"tga\":\"x\"}", "tga", "There are ignore_case, numeric, pattern, right, tag, wrong.")]
     [InlineData("exact_answer", "{\"tag\":1}", "tag", "text is expected")]
     [InlineData("exact_answer", "{\"tag\":\"a\",\"pattern\":\"b\"}", "pattern", "only one of them")]

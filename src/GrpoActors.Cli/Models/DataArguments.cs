@@ -77,16 +77,21 @@ internal sealed class DataArguments
         Expect(sampling.TopP is > 0 and <= 1, "--top-p", sampling.TopP, "a number above 0 and at most 1");
         Expect(length >= 1 && length < policy.Spec.ContextLength, "--max-completion-length", length, $"a whole number from 1 to {policy.Spec.ContextLength - 1}");
         double threshold = parsed.GetValue(_threshold) ?? policy.Plan?.Identity.Evaluation?.Threshold ?? 1;
-        return new DataEvaluationSettings(samples, sampling, greedy, length, threshold, parsed.GetValue(_seed), parsed.GetValue(_threads));
+        return new DataEvaluationSettings(samples, sampling, greedy, length, threshold, parsed.GetValue(_seed), parsed.GetValue(_threads), Planned(parsed, policy)?.ShowsSpecialTokens == true);
     }
 
     public IReward Reward(ParseResult parsed, LoadedPolicy policy)
     {
-        string name = parsed.GetValue(_reward) ?? policy.Plan?.Identity.Evaluation?.Reward ?? NumberAnswer.Kind;
-        RewardPlan? planned = parsed.GetValue(_settings) is null ? policy.Plan?.Identity.Rewards.FirstOrDefault(reward => reward.Name == name) : null;
-        RewardMade made = RewardRegistry.BuiltIn.Make(planned?.Kind ?? name, planned?.Settings ?? parsed.GetValue(_settings) ?? "");
+        RewardPlan? planned = Planned(parsed, policy);
+        RewardMade made = RewardRegistry.BuiltIn.Make(planned?.Kind ?? RewardName(parsed, policy), planned?.Settings ?? parsed.GetValue(_settings) ?? "");
         return made.Reward ?? throw new ConfigException([.. made.Errors.Select(error => error with { Key = error.Key.Length == 0 ? "--reward" : $"--reward-settings.{error.Key}" })]);
     }
+
+    private string RewardName(ParseResult parsed, LoadedPolicy policy) => parsed.GetValue(_reward) ?? policy.Plan?.Identity.Evaluation?.Reward ?? NumberAnswer.Kind;
+
+    /// <summary>The reward as the policy's run names it; null where it names none, or the command line has other settings.</summary>
+    private RewardPlan? Planned(ParseResult parsed, LoadedPolicy policy) =>
+        parsed.GetValue(_settings) is null ? policy.Plan?.Identity.Rewards.FirstOrDefault(reward => reward.Name == RewardName(parsed, policy)) : null;
 
     private static void Expect(bool right, string option, object value, string expected)
     {

@@ -12,26 +12,29 @@ public static class BatchOf
     /// <param name="run">The state before the step is committed.</param>
     public static TrainingBatch Step(RunState run, StepInputs inputs)
     {
-        ImmutableArray<TrainingRow> batch = Rows(run.Plan, inputs.Phase, inputs.Groups.Select(id => run.Groups[id]).Select(group => (group.Id, group.Row, group.Version, group.Completions)));
+        ImmutableArray<TrainingRow> batch = Rows(run.Plan, run.RewardWeights, inputs.Phase, inputs.Groups.Select(id => run.Groups[id]).Select(group => (group.Id, group.Row, group.Version, group.Completions)));
         return new TrainingBatch(inputs, batch, DigestOf(inputs, batch));
     }
 
     /// <summary>The completions of a step's groups with their rewards and advantages.</summary>
+    /// <param name="weights">Shape [rewards]: <see cref="RunState.RewardWeights"/> of the state before the step.</param>
     public static ImmutableArray<TrainingRow> Rows(
-        RunIdentity plan, int phase, IEnumerable<(GroupId Id, long Row, PolicyVersion Version, ImmutableArray<ScoredCompletion> Completions)> groups)
+        RunIdentity plan, ImmutableArray<double> weights, int phase, IEnumerable<(GroupId Id, long Row, PolicyVersion Version, ImmutableArray<ScoredCompletion> Completions)> groups)
     {
         var rows = ImmutableArray.CreateBuilder<TrainingRow>();
         foreach (var group in groups)
         {
-            foreach (ScoredCompletion scored in group.Completions)
+            ImmutableArray<double?> rewards = GroupRewards.Of(plan, weights, group.Completions);
+            for (int i = 0; i < rewards.Length; i++)
             {
+                ScoredCompletion scored = group.Completions[i];
                 ImmutableArray<double> byFunction = [.. scored.Outcomes.Select(outcome => outcome is ScoreOutcome.Scored x ? x.Reward : double.NaN)];
                 rows.Add(new TrainingRow(
-                    new CompletionId(group.Id, scored.Completion.Index), group.Row, group.Version, scored.Completion, scored.Reward(plan.RewardWeights), byFunction, 0));
+                    new CompletionId(group.Id, scored.Completion.Index), group.Row, group.Version, scored.Completion, rewards[i], byFunction, 0));
             }
         }
 
-        double[] advantages = rows.Count == 0 ? [] : Advantages(plan.Phases[phase].Groups.Objective.Advantages, rows, plan.RewardWeights);
+        double[] advantages = rows.Count == 0 ? [] : Advantages(plan.Phases[phase].Groups.Objective.Advantages, rows, weights);
         for (int i = 0; i < rows.Count; i++)
         {
             rows[i] = rows[i] with { Advantage = advantages[i] };

@@ -47,11 +47,11 @@ public static class GroupAggregator
             ]);
     }
 
-    /// <summary>Kept, or the reason to drop.</summary>
+    /// <summary>Kept, or the reason to drop. By the plan's own weights: those that a balancer moves differ with the step at which a group happens to close.</summary>
     public static DropReason Verdict(RunState run, GroupState group)
     {
         GroupPlan plan = run.PhasePlan!.Groups;
-        double[] rewards = [.. group.Completions.Select(completion => completion.Reward(run.Plan.RewardWeights)).OfType<double>()];
+        double[] rewards = [.. GroupRewards.Of(run.Plan, run.Plan.RewardWeights, group.Completions).OfType<double>()];
         if (rewards.Length < 2)
         {
             return plan.KeepUnscorable ? DropReason.None : DropReason.Unscorable;

@@ -34,7 +34,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         EvaluationPlan? evaluation = run.Has(Keys.Run.Evaluation) ? Evaluation(run.Section(Keys.Run.Evaluation), phases, rewards, model) : null;
         var identity = new RunIdentity(
             seed, engine, engineFacts?.NumericsRevision ?? "", source, model?.StartingWeights ?? default, model?.Tokenizer ?? default,
-            order, phases, rewards, evaluation, onFailure, run.Has(Keys.Run.Sentinels) ? Sentinels(run.Section(Keys.Run.Sentinels), phases) : null);
+            order, phases, rewards, evaluation, onFailure, run.Has(Keys.Run.Sentinels) ? Sentinels(run.Section(Keys.Run.Sentinels), phases) : null,
+            run.Has(Keys.Run.Balancer) ? Balancer(run.Section(Keys.Run.Balancer), rewards) : null);
         return new RunPlan(identity, Operation(run));
     }
 
@@ -338,7 +339,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             run.Wrong(Keys.Run.Rewards, run.Has(Keys.Run.Rewards) ? "is empty." : "is missing.", $"Phase {needs.Name} needs at least one reward function.");
         }
 
-        ImmutableArray<RewardPlan> rewards = [.. items.Select(item => Reward(new SectionReader(item.Path, item.Node, _findings, [Keys.Reward.All])))];
+        ImmutableArray<RewardPlan> rewards = [.. items.Select(item => Reward(new SectionReader(item.Path, item.Node, _findings, [Keys.Reward.All]), phases))];
         if (rewards.Length > 0 && rewards.All(reward => reward.Weight == 0))
         {
             run.Wrong(Keys.Run.Rewards, "have no weight: all are 0.", "Give at least one a weight.");
@@ -352,10 +353,43 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         return rewards;
     }
 
+    private static BalancerPlan Balancer(SectionReader balancer, ImmutableArray<RewardPlan> rewards)
+    {
+        var targets = balancer.Get(Keys.Balancer.Targets) ?? ImmutableSortedDictionary<string, double>.Empty;
+        string[] objectives = [.. rewards.Select(reward => reward.ObjectiveName).Distinct(StringComparer.Ordinal)];
+        if (targets.Keys.FirstOrDefault(name => !objectives.Contains(name)) is { } unknown)
+        {
+            balancer.Wrong(Keys.Balancer.Targets, $"names \"{unknown}\", which is the objective of no reward.", NearestName.Of(unknown, objectives) is { } near ? $"Did you mean {near}?" : $"There are {string.Join(", ", objectives)}.");
+        }
+
+        return new BalancerPlan(targets, balancer.Get(Keys.Balancer.Rate), balancer.Get(Keys.Balancer.FactorMin), balancer.Get(Keys.Balancer.FactorMax));
+    }
+
+    private static VetoPlan? Veto(SectionReader reward, ImmutableArray<PhasePlan> phases)
+    {
+        if (!reward.Has(Keys.Reward.VetoBelow))
+        {
+            if (reward.Has(Keys.Reward.OnVeto))
+            {
+                reward.Wrong(Keys.Reward.OnVeto, "says what a veto does, and nothing is vetoed: veto_below is missing.", "Set veto_below too, or remove it.");
+            }
+
+            return null;
+        }
+
+        var veto = new VetoPlan(reward.Get(Keys.Reward.VetoBelow), reward.Get(Keys.Reward.OnVeto));
+        if (veto.Action == VetoAction.GroupLeast && phases.Any(phase => phase.Group is { Objective.Advantages.Estimator: Advantages.AdvantageEstimator.Gdpo }))
+        {
+            reward.Wrong(Keys.Reward.OnVeto, "is group_least, and adv_estimator gdpo normalises each reward by itself: there is no least of their sum.", "Use drop.");
+        }
+
+        return veto;
+    }
+
     private static void NoAnswers((SectionReader Section, Setting<string> Setting, string Path, string Column) rows, string reward) => rows.Section.Wrong(
         rows.Setting, $"is \"{rows.Path}\", in which no row has a column \"{rows.Column}\", and reward \"{reward}\" compares with it.", "Set answer_column to the column that holds the answer.");
 
-    private RewardPlan Reward(SectionReader reward)
+    private RewardPlan Reward(SectionReader reward, ImmutableArray<PhasePlan> phases)
     {
         string kind = reward.Get(Keys.Reward.Kind);
         string name = reward.Get(Keys.Reward.Name, kind, "the kind");
@@ -377,7 +411,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             _warnings.AddRange(known.Warnings.Select(warning => $"{reward.KeyOf(Keys.Reward.Settings)}.{warning}"));
         }
 
-        return new RewardPlan(name, kind, known?.Revision ?? 0, weight, settings, reward.Get(Keys.Reward.Timeout), reward.Get(Keys.Reward.Retries));
+        return new RewardPlan(name, kind, known?.Revision ?? 0, weight, settings, reward.Get(Keys.Reward.Timeout), reward.Get(Keys.Reward.Retries),
+            reward.Has(Keys.Reward.Objective) ? reward.Get(Keys.Reward.Objective) : null, Veto(reward, phases), !reward.Get(Keys.Reward.SkipSpecialTokens));
     }
 
     // What is wrong with the kind is said of the kind; the rest is about the settings.

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using GrpoActors.Core.Objectives;
 using GrpoActors.Core.Schedules;
 
@@ -16,12 +17,15 @@ public sealed record RunPlan(RunIdentity Identity, RunOperation Operation);
 public sealed record RunIdentity(
     ulong Seed, string Engine, string NumericsRevision, ModelSource Model, Digest StartingWeights, Digest Tokenizer,
     OrderPlan Order, ImmutableArray<PhasePlan> Phases, ImmutableArray<RewardPlan> Rewards, EvaluationPlan? Evaluation, RewardFailure OnRewardFailure,
-    SentinelPlan? Sentinels = null)
+    SentinelPlan? Sentinels = null, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BalancerPlan? Balancer = null)
 {
     /// <summary>The engine of a run file that names none, and of a model that no run trained.</summary>
     public const string DefaultEngine = "cpu";
 
-    public ImmutableArray<double> RewardWeights { get; } = [.. Rewards.Select(reward => reward.Weight)];
+    public ImmutableArray<double> RewardWeights => [.. Rewards.Select(reward => reward.Weight)];
+
+    /// <summary>Objectives have curves of their own: a reward names one, or vetoes, or a balancer weighs them.</summary>
+    public bool HasObjectives => Balancer is not null || Rewards.Any(reward => reward.Objective is not null || reward.Veto is not null);
 
     /// <summary>Steps committed when a phase begins.</summary>
     public long PhaseStart(int phase) => Phases.Take(phase).Sum(before => (long)before.Steps);
@@ -178,7 +182,36 @@ public sealed record SamplingPlan(double Temperature, int TopK, double TopP, dou
 /// <param name="Revision">Raised when the function's results change; part of the identity.</param>
 /// <param name="Settings">The function's own settings, as canonical JSON.</param>
 /// <param name="Deadline">Of one call for one completion.</param>
-public sealed record RewardPlan(string Name, string Kind, int Revision, double Weight, [property: EmbeddedJson] string Settings, TimeSpan Deadline, int Retries);
+/// <param name="Objective">The objective that it is a part of; null: one of its own. Left out of the identity where it is null, so that plans without keep their digest; Veto and ShowsSpecialTokens likewise.</param>
+/// <param name="Veto">What it may forbid; null: nothing.</param>
+/// <param name="ShowsSpecialTokens">It reads the completion with its special tokens.</param>
+public sealed record RewardPlan(
+    string Name, string Kind, int Revision, double Weight, [property: EmbeddedJson] string Settings, TimeSpan Deadline, int Retries,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Objective = null, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] VetoPlan? Veto = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool ShowsSpecialTokens = false)
+{
+    public string ObjectiveName => Objective ?? Name;
+}
+
+/// <summary>A completion that a reward gives less than <paramref name="Below"/> is forbidden, whatever its other rewards say.</summary>
+public sealed record VetoPlan(double Below, VetoAction Action);
+
+public enum VetoAction : byte
+{
+    /// <summary>It teaches nothing and enters no mean, as an unscorable one.</summary>
+    Drop = 0,
+
+    /// <summary>It gets the least that a completion of its group has.</summary>
+    GroupLeast = 1,
+}
+
+/// <summary>Moves the weights of objectives towards targets, after each step: factor (1 + rate clamp(target - mean, -1, 1)), within [Min, Max]. An objective without a target keeps factor 1.</summary>
+/// <param name="Targets">Wanted mean score by objective.</param>
+/// <param name="Rate">In (0, 1).</param>
+public sealed record BalancerPlan(ImmutableSortedDictionary<string, double> Targets, double Rate, double Min, double Max)
+{
+    public double Next(double factor, double target, double mean) => Math.Clamp(factor * (1 + Rate * Math.Clamp(target - mean, -1, 1)), Min, Max);
+}
 
 public enum RewardFailure : byte
 {

@@ -59,6 +59,8 @@ internal static class RunSchema
             Reward.All, IsList: true)
         { AlsoKnownAs = ["reward_funcs", "reward_functions"] };
 
+        public static readonly SectionSetting Balancer = new("balancer", "Weights of objectives that move towards targets.", RunSchema.Balancer.All);
+
         public static readonly SectionSetting Evaluation = new("evaluation", "Greedy accuracy on held-out problems; left out: no evaluation.", RunSchema.Evaluation.All);
 
         public static readonly SectionSetting Sentinels = new("sentinels", "What is watched for while it trains, and what is done then; left out: only NaN and infinity, which stop the run.", RunSchema.Sentinels.All);
@@ -121,7 +123,7 @@ internal static class RunSchema
 
         public static readonly Section All = new("run", "The top of a run file.",
         [
-            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Evaluation, Sentinels,
+            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Balancer, Evaluation, Sentinels,
             RunDir, Journal, JournalSteps, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SaveTotalLimit, SaveBest, SamplesSteps, WorkerRestartsMax, RewardFailuresMax, Deadlines,
         ]);
     }
@@ -332,7 +334,19 @@ internal static class RunSchema
 
         public static readonly Setting<int> Retries = new("retries", Count(0, 100), "Further attempts after a failed or late call.") { Default = 2 };
 
-        public static readonly Section All = new("reward", "A reward function of the run.", [Name, Kind, Weight, Settings, Timeout, Retries]);
+        public static readonly Setting<bool> SkipSpecialTokens = new("skip_special_tokens", new FlagForm(), "false: it reads the completion with its special tokens, the end of sequence among them.") { Default = true };
+
+        public static readonly Setting<string> Objective = new("objective", new TextForm(NameInWords, NamePattern),
+            "The objective that it is a part of: each has curves of its own in the metrics (objectives/NAME/mean), and a balancer weighs objectives.")
+        { DefaultInWords = "its name" };
+
+        public static readonly Setting<double> VetoBelow = new("veto_below", new RealForm(), "A completion that it gives less is vetoed, whatever the other rewards say. Left out: it vetoes nothing.");
+
+        public static readonly Setting<VetoAction> OnVeto = new("on_veto", new ChoiceForm<VetoAction>(("drop", VetoAction.Drop), ("group_least", VetoAction.GroupLeast)),
+            "A vetoed completion. drop: teaches nothing and enters no mean; group_least: gets the least reward of its group.")
+        { Default = VetoAction.GroupLeast };
+
+        public static readonly Section All = new("reward", "A reward function of the run.", [Name, Kind, Weight, Settings, SkipSpecialTokens, Objective, VetoBelow, OnVeto, Timeout, Retries]);
     }
 
     internal static class Evaluation
@@ -384,6 +398,20 @@ internal static class RunSchema
             [NotFinite, Loss, GradNorm, Kl, EntropyCollapse, RewardCollapse, LengthBlowUp, RollbackSteps, LearningRateFactor, RollbacksMax]);
     }
 
+    internal static class Balancer
+    {
+        public static readonly Setting<ImmutableSortedDictionary<string, double>> Targets = new("targets", new NumbersForm("an object of numbers"), "Wanted mean score by objective. One without a target keeps its weight.") { Required = true };
+
+        public static readonly Setting<double> Rate = new("rate", new RealForm(0, 1, aboveMin: true, belowMax: true), "How fast: after each step an objective's factor becomes factor (1 + rate clamp(target - mean, -1, 1)).") { Default = 0.05 };
+
+        public static readonly Setting<double> FactorMin = new("factor_min", new RealForm(0, 1), "Least factor.") { Default = 0.1 };
+
+        public static readonly Setting<double> FactorMax = new("factor_max", new RealForm(1), "Largest factor.") { Default = 10 };
+
+        public static readonly Section All = new("balancer", "Moves the weights of objectives towards targets. Without it they are fixed; adv_estimator gdpo normalises each reward by itself first. What it multiplied weights by follows from the journal, so that a resumed run goes on alike.",
+            [Targets, Rate, FactorMin, FactorMax]);
+    }
+
     internal static class Sentinel
     {
         public static readonly Setting<double> Threshold = new("threshold", new RealForm(), "Beyond it the sentinel trips; at it, it does not.") { Required = true };
@@ -428,7 +456,7 @@ internal static class RunSchema
     public static ImmutableArray<(string Path, Section Section)> Sections { get; } =
     [
         ("", Run.All), ("model", Model.All), ("model.tokenizer", Tokenizer.All), ("model.chat", Chat.All), ("phases.NAME", Phase.Common), ("phases.NAME", Phase.Sft), ("phases.NAME", Phase.Grpo), ("phases.NAME", ObjectiveSchema.All),
-        ("rewards.NAME", Reward.All), ("evaluation", Evaluation.All),
+        ("rewards.NAME", Reward.All), ("balancer", Balancer.All), ("evaluation", Evaluation.All),
         ("sentinels", Sentinels.All), ("sentinels.NAME", Sentinel.All), ("deadlines", Deadlines.All),
     ];
 

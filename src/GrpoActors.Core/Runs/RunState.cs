@@ -29,6 +29,12 @@ public sealed record RunState(
     RunCounts Counts, RunEvent.RunEnded? Ended, SentinelHistory Watched, ImmutableSortedSet<long> ReturnedTo, RollbackPoint? RollbackPoint,
     RunProgress Progress, RunEvent.TrainingStopped? Stopped = null, CompactionPoint? Compaction = null)
 {
+    /// <summary>Shape [rewards]: what the balancer multiplies the plan's weights by in the next step; empty before it first moved any. Follows from the outcomes that the journal holds.</summary>
+    public ImmutableArray<double> Balance { get; init; } = [];
+
+    /// <summary>Shape [rewards]: the weights of the next step.</summary>
+    public ImmutableArray<double> RewardWeights => Balance.IsEmpty ? Plan.RewardWeights : [.. Plan.RewardWeights.Zip(Balance, (weight, factor) => weight * factor)];
+
     public static RunState Begin(RunIdentity plan) => new(
         plan, 0, false, new PolicyVersion(0), default, default, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, AdaptiveState.Neutral,
         ImmutableSortedDictionary<GroupId, GroupState>.Empty, ImmutableSortedDictionary<long, Digest>.Empty, null, [], RunCounts.Zero, null, SentinelHistory.Nothing, [], null,
@@ -194,7 +200,22 @@ public sealed record RunState(
             Watched = Watched.After(e.Outputs),
             Reference = Reference is not null && PhasePlan?.Group?.Objective.Reference.MixAfter(inputs.Step + 1 - PhaseStart) > 0 ? Version.Next : Reference,
             Progress = Progress.After(e),
+            Balance = Balanced(inputs),
         }).Advance(e.Outputs.Policy, e.Outputs.Next);
+    }
+
+    private ImmutableArray<double> Balanced(StepInputs inputs)
+    {
+        if (Plan.Balancer is not { } balancer || inputs.Kind != PhaseKind.Grpo)
+        {
+            return Balance;
+        }
+
+        Dictionary<string, double> next = ObjectiveLevel.Of(this, inputs).ToDictionary(
+            level => level.Name,
+            level => balancer.Targets.TryGetValue(level.Name, out double target) && level.Mean is { } mean ? balancer.Next(level.Factor, target, mean) : level.Factor,
+            StringComparer.Ordinal);
+        return [.. Plan.Rewards.Select(reward => next[reward.ObjectiveName])];
     }
 
     private RunState Advance(Digest policy, AdaptiveState adaptive)

@@ -14,7 +14,7 @@ public static class EventRecord
 {
     /// <summary>The newest layout. Raised whenever it changes; older versions stay readable, and an event is written in the oldest version that can say it.</summary>
     /// <remarks>Version 2: coefficients go with the entropy of the step before, which an adaptive entropy bonus needs. Version 3: a folded state goes with what each reward scored, abstained from and failed on.</remarks>
-    public const byte Version = 3;
+    public const byte Version = 4;
 
     /// <summary>Second byte of a record. Numbers are never used again for something else.</summary>
     private enum Kind : byte
@@ -197,6 +197,7 @@ public static class EventRecord
     {
         RunEvent.StepCommitted { Inputs.Adaptive.LastEntropy: null, Outputs.Next.LastEntropy: null } => 1,
         RunEvent.StepCommitted => 2,
+        RunEvent.Compacted { Folded.Balance.IsEmpty: false } => 4,
         RunEvent.RolledBack { Adaptive.LastEntropy: not null } or RunEvent.Compacted { Folded.Progress.Rewards.IsEmpty: true } => 2,
         RunEvent.Compacted => 3,
         _ => 1,

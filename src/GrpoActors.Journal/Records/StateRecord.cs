@@ -66,6 +66,11 @@ internal static class StateRecord
         {
             EventRecord.Write(to, stopped);
         }
+
+        if (version > 3)
+        {
+            to.Array(run.Balance, static (to, factor) => to.Double(factor));
+        }
     }
 
     public static RunState Read(ref RecordReader from, byte version) => RunState.Begin(null!) with // whoever folds it puts a plan there
@@ -98,6 +103,7 @@ internal static class StateRecord
         RollbackPoint = from.Flag("has rollback point") ? new RollbackPoint(from.Int64("rollback point"), from.Digest("policy"), from.Flag("has reference") ? EventRecord.Policy(ref from) : null) : null,
         Progress = Progress(ref from, version),
         Stopped = from.Flag("is stopped") ? EventRecord.Stopped(ref from) : null,
+        Balance = version > 3 ? from.Array("balance", sizeof(double), static (ref from) => from.Double("factor")) : [],
     };
 
     /// <summary>One state has one encoding: keys ascend.</summary>

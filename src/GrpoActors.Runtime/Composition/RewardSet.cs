@@ -16,7 +16,7 @@ public sealed class RewardSet(RunIdentity plan, ImmutableArray<IReward> rewards,
 
     /// <summary>One reward over one completion, within its deadline. Thread-safe.</summary>
     public Task<ScoreOutcome> Score(int reward, PromptRow row, Completion completion, TimeProvider time, CancellationToken stop) =>
-        RewardCall.Run(rewards[reward], Input(row, completion), plan.Rewards[reward].Deadline, time, stop);
+        RewardCall.Run(rewards[reward], Input(row, completion, plan.Rewards[reward].ShowsSpecialTokens), plan.Rewards[reward].Deadline, time, stop);
 
     /// <summary>The completion as a reward and a person read it: without the end-of-sequence token and other control tokens.</summary>
     public string Text(Completion completion)
@@ -33,6 +33,9 @@ public sealed class RewardSet(RunIdentity plan, ImmutableArray<IReward> rewards,
         }
     }
 
-    private RewardInput Input(PromptRow row, Completion completion) =>
-        new(row.Prompt, Text(completion), row.Answer, row.Columns, completion.Tokens.Length, completion.Finish == FinishReason.Length);
+    private RewardInput Input(PromptRow row, Completion completion, bool specialTokens) => new(
+        row.Prompt, specialTokens ? tokenizer.Decode(completion.Tokens.AsSpan(), skipSpecialTokens: false) : Text(completion), row.Answer, row.Columns, completion.Tokens.Length, completion.Finish == FinishReason.Length)
+    {
+        CompletionIds = completion.Tokens,
+    };
 }

@@ -13,7 +13,8 @@ namespace GrpoActors.Runtime.Evaluations;
 /// <param name="Samples">Answers to each problem, n.</param>
 /// <param name="Threshold">An answer that scores this much or more is right.</param>
 /// <param name="Seed">Key of the random numbers.</param>
-public sealed record DataEvaluationSettings(int Samples, SamplingPlan Sampling, bool Greedy, int MaxCompletionLength, double Threshold, ulong Seed, int Threads);
+/// <param name="ShowsSpecialTokens">The reward reads completions with their special tokens.</param>
+public sealed record DataEvaluationSettings(int Samples, SamplingPlan Sampling, bool Greedy, int MaxCompletionLength, double Threshold, ulong Seed, int Threads, bool ShowsSpecialTokens = false);
 
 /// <summary>Accuracy of a policy on a data file.</summary>
 /// <param name="Samples">n.</param>
@@ -66,7 +67,8 @@ public static class DataEvaluation
         float[] scores = new float[answers.Length];
         for (int i = 0; i < answers.Length; i++)
         {
-            var input = new RewardInput(row.Prompt, texts[i], row.Answer, row.Columns, answers[i].Tokens.Length, answers[i].Finish == FinishReason.Length);
+            string shown = settings.ShowsSpecialTokens ? policy.Tokenizer.Decode(answers[i].Tokens.AsSpan(), skipSpecialTokens: false) : texts[i];
+            var input = new RewardInput(row.Prompt, shown, row.Answer, row.Columns, answers[i].Tokens.Length, answers[i].Finish == FinishReason.Length) { CompletionIds = answers[i].Tokens };
             ScoreOutcome outcome = RewardCall.Run(reward, input, Timeout.InfiniteTimeSpan, TimeProvider.System, stop).GetAwaiter().GetResult();
             scores[i] = outcome is ScoreOutcome.Scored scored
                 ? scored.Reward

@@ -20,6 +20,12 @@ public sealed record CommittedStep(
     PhasePlan Phase, int PhaseStep, StepInputs Inputs, StepOutputs Outputs, StepTimings Timings, ImmutableArray<GroupState> Groups, ImmutableArray<RewardReport> Rewards, Evaluation? Evaluation,
     string EvaluationData, long TokensSampled, long TokensOfStep)
 {
+    /// <summary>Shape [rewards]: what the step's rewards were weighted with.</summary>
+    public required ImmutableArray<double> Weights { get; init; }
+
+    /// <summary>Empty where no reward names an objective and nothing balances them.</summary>
+    public ImmutableArray<ObjectiveLevel> Objectives { get; init; } = [];
+
     /// <summary>Through the whole run, from 1: the version that this step made.</summary>
     public long RunStep => Inputs.Step + 1;
 
@@ -35,6 +41,10 @@ public sealed record CommittedStep(
         return new CommittedStep(
             run.PhasePlan!, (int)(inputs.Step - run.PhaseStart) + 1, inputs, e.Outputs, e.Timings, trained, RewardReport.Of(run.Plan, inputs.Kind == PhaseKind.Grpo ? RewardTally.Of(run, inputs) : []),
             run.EvaluationOfVersion, Path.GetFileNameWithoutExtension(run.Plan.Evaluation?.Data.Path ?? ""), run.Counts.TokensSampled,
-            trained.Sum(group => group.Completions.Sum(scored => (long)scored.Completion.Tokens.Length)));
+            trained.Sum(group => group.Completions.Sum(scored => (long)scored.Completion.Tokens.Length)))
+        {
+            Weights = run.RewardWeights,
+            Objectives = inputs.Kind == PhaseKind.Grpo && run.Plan.HasObjectives ? ObjectiveLevel.Of(run, inputs) : [],
+        };
     }
 }

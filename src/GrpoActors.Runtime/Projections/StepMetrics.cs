@@ -10,6 +10,7 @@ namespace GrpoActors.Runtime.Projections;
 /// <remarks>
 /// Ours alone: <c>num_completion_tokens</c> (sampled since the run began; TRL's num_tokens counts prompts too), <c>eval_accuracy</c>, <c>empty</c>,
 /// <c>rewards/NAME/failed</c> and <c>abstained</c>: outcomes over all completions that the step settled, those of dropped groups included.
+/// <c>objectives/NAME/mean</c>, <c>factor</c> and <c>vetoed</c>: of each objective, over the same completions, where the run names any.
 /// <c>epoch</c> counts the prompts that were opened, in passes over the phase's data. verl's throughput is one of a device: this process is one.
 /// </remarks>
 public static class StepMetrics
@@ -41,6 +42,17 @@ public static class StepMetrics
             {
                 metrics[$"rewards/{name}/failed"] = tally.Failed;
                 metrics[$"rewards/{name}/abstained"] = tally.Abstained;
+            }
+
+            foreach (ObjectiveLevel level in step.Objectives)
+            {
+                if (level.Mean is { } mean)
+                {
+                    metrics[$"objectives/{level.Name}/mean"] = mean;
+                }
+
+                metrics[$"objectives/{level.Name}/factor"] = level.Factor;
+                metrics[$"objectives/{level.Name}/vetoed"] = level.Vetoed;
             }
 
             if (step.Phase.Groups.Objective.Dialect == Dialect.Verl)

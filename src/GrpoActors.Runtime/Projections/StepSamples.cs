@@ -26,7 +26,7 @@ public sealed class StepSamples(RunIdentity plan, Func<int, long, string> prompt
 
         var samples = ImmutableArray.CreateBuilder<StepSample>();
         int shown = step.Groups.Take(groups).Sum(group => group.Completions.Length);
-        foreach (TrainingRow row in BatchOf.Rows(plan, step.Inputs.Phase, step.Groups.Select(group => (group.Id, group.Row, group.Version, group.Completions))).Take(shown))
+        foreach (TrainingRow row in BatchOf.Rows(plan, step.Weights, step.Inputs.Phase, step.Groups.Select(group => (group.Id, group.Row, group.Version, group.Completions))).Take(shown))
         {
             ImmutableArray<SampleReward> rewards = [.. row.RewardsByFunction.Select((reward, k) => new SampleReward(plan.Rewards[k].Name, double.IsNaN(reward) ? null : (float)reward))];
             var report = new SampleReport(promptOf(step.Inputs.Phase, row.Row), decode(row.Completion), rewards, row.Reward, row.Advantage);

@@ -38,7 +38,7 @@ public sealed record TokenTrace(
                         Completion at = complete.Completions[found.Completion].Completion;
                         trace = new TokenTrace(
                             new CompletionId(x.Group, at.Index), found.Position, at.Tokens[found.Position], at.LogProbs[found.Position], x.Version, x.By.Generator, x.Weights, at.Finish,
-                            complete.Completions[found.Completion].Reward(recorded.Plan.Identity.RewardWeights), null, null, null, DropReason.None);
+                            GroupRewards.Of(recorded.Plan.Identity, e.After.RewardWeights, complete.Completions)[found.Completion], null, null, null, DropReason.None);
                     }
 
                     break;

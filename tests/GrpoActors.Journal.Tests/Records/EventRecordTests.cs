@@ -41,7 +41,7 @@ public sealed class EventRecordTests
     [Fact]
     public void Bytes_of_every_version_replay_and_are_still_written()
     {
-        Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt", "version3.txt" }
+        Dictionary<string, string> golden = new[] { "version1.txt", "version2.txt", "version3.txt", "version4.txt" }
             .SelectMany(file => File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Records", file)))
             .Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')).ToDictionary(part => part[0], part => part[1]);
         Assert.Equal(Samples.Select(sample => sample.Name).Order(), golden.Keys.Order());
@@ -227,6 +227,7 @@ public sealed class EventRecordTests
             {
                 Progress = folded.Progress with { Rewards = [new(7, 5, 0), new(0, 0, 12, new RewardFault(4, "its process ended with exit code 1"))] },
             })),
+            ("compacted-balance", new RunEvent.Compacted(5000, folded with { Balance = [1.5, 0.75] })),
             ("training-stopped", new RunEvent.TrainingStopped(750, RunEnd.SentinelTripped, "the gradient norm is NaN")),
             ("run-ended", new RunEvent.RunEnded(1000, RunEnd.TooManyRollbacks)),
         ];
