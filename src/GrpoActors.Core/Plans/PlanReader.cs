@@ -25,7 +25,8 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         _findings.Dialect = run.Get(Keys.Run.Dialect); // first: other defaults depend on it
         ulong seed = run.Get(Keys.Run.Seed);
         string engine = run.Get(Keys.Run.Engine);
-        EngineFacts? engineFacts = run.Sound(Keys.Run.Engine) ? run.Learn(Keys.Run.Engine, facts.Engine(engine)) : null;
+        var device = new DevicePlan(run.Get(Keys.Run.Device), run.Get(Keys.Run.Dtype), run.Get(Keys.Run.LibTorch) is { } folder ? AtHome(folder) : null);
+        EngineFacts? engineFacts = run.Sound(Keys.Run.Engine) ? run.Learn(Keys.Run.Engine, facts.Engine(engine, device, run.Get(Keys.Run.Threads))) : null;
         var order = new OrderPlan(run.Get(Keys.Run.Order), run.Get(Keys.Run.Lag), run.Get(Keys.Run.EmptyStepsMax));
         RewardFailure onFailure = run.Get(Keys.Run.OnRewardFailure);
         var (source, model) = Model(run, seed);
@@ -35,7 +36,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         var identity = new RunIdentity(
             seed, engine, engineFacts?.NumericsRevision ?? "", source, model?.StartingWeights ?? default, model?.Tokenizer ?? default,
             order, phases, rewards, evaluation, onFailure, run.Has(Keys.Run.Sentinels) ? Sentinels(run.Section(Keys.Run.Sentinels), phases) : null);
-        return new RunPlan(identity, Operation(run));
+        return new RunPlan(identity, Operation(run) with { Device = device });
     }
 
     private SentinelPlan Sentinels(SectionReader sentinels, ImmutableArray<PhasePlan> phases)
