@@ -25,6 +25,13 @@ internal static class LibTorch
 
     private const string Shim = "libLibTorchSharp.so", Marker = "libtorch_cpu.so", NewVersion = "GLIBCXX_3.4.32";
 
+    /// <summary>
+    /// Read by native code when it is loaded. OpenMP's threads must not spin while they wait: with another busy process on the machine every product would
+    /// take a scheduler's tick. cuBLAS sums in one order with a workspace of a fixed size.
+    /// </summary>
+    private static readonly (string Variable, string Value)[] Environments =
+        [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
+
     private static readonly Lock Gate = new();
     private static LoadedLibTorch? loaded;
 
@@ -108,6 +115,11 @@ internal static class LibTorch
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
         {
             throw new LibTorchException("the torch engine runs on Linux with an x64 processor only.");
+        }
+
+        foreach ((string variable, string value) in Environments)
+        {
+            _ = setenv(variable, value, overwrite: 0);
         }
 
         foreach (string name in new[] { "libc10.so", Marker, "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so" })
@@ -200,6 +212,10 @@ internal static class LibTorch
             }
         }
     }
+
+    [DllImport("libc", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int setenv(string name, string value, int overwrite);
 
     private static ulong U64(ReadOnlySpan<byte> elf, int at) => BinaryPrimitives.ReadUInt64LittleEndian(elf[at..]);
 

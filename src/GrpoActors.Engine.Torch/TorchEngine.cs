@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Models;
 using TorchSharp;
@@ -93,15 +92,6 @@ internal sealed class TorchEngine : IEngine
     private readonly EngineOptions _options;
     private readonly Transformer _model;
 
-    static TorchEngine()
-    {
-        // Read by cuBLAS when its first handle is made: the workspace with which it sums in one order.
-        if (OperatingSystem.IsLinux())
-        {
-            _ = setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", overwrite: 0);
-        }
-    }
-
     public TorchEngine(ModelSpec spec, EngineOptions options, TorchDevice device, string revision)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1);
@@ -123,8 +113,4 @@ internal sealed class TorchEngine : IEngine
     {
         // What was opened is disposed by whoever opened it.
     }
-
-    [DllImport("libc", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int setenv(string name, string value, int overwrite);
 }

@@ -62,7 +62,14 @@ internal sealed class TorchSampler(ModelLayout layout, Transformer model) : ISam
         {
             using var scope = NewDisposeScope();
             using IDisposable still = inference_mode();
-            completions.Add(Sample(_weights, prompt, settings, tokens => progress?.Invoke(drawn += tokens), cancellation));
+            try
+            {
+                completions.Add(Sample(_weights, prompt, settings, tokens => progress?.Invoke(drawn += tokens), cancellation));
+            }
+            catch (ExternalException failure) when (DeviceMemory.IsExhausted(failure))
+            {
+                throw DeviceMemory.Exhausted("sampling", failure);
+            }
         }
 
         return completions;

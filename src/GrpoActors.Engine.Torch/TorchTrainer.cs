@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GrpoActors.Core;
 using GrpoActors.Core.Plans;
 using GrpoActors.Engine.Models;
@@ -50,27 +51,13 @@ internal sealed class TorchTrainer : ITrainer
     public void Forward(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores)
     {
         DropKept();
-        using var scope = NewDisposeScope();
-        var rows = new PackedRows(batch, _model.Spec, _model.Device);
-        using IDisposable mode = set_grad_enabled(keepForBackward && !_recomputes);
-        var inputs = new List<Tensor>();
-        Tensor stream = _model.Embed(_weights, rows.Ids);
-        foreach (LayerTensors layer in _weights.Layers)
+        try
         {
-            if (keepForBackward && _recomputes)
-            {
-                inputs.Add(stream);
-            }
-
-            stream = Layer(layer, stream, rows);
+            Pass(batch, temperature, keepForBackward, scores);
         }
-
-        Tensor normed = FinalRows(_weights, stream, rows);
-        Score(_weights, normed, rows, temperature, scores);
-        if (keepForBackward)
+        catch (ExternalException failure) when (DeviceMemory.IsExhausted(failure))
         {
-            _kept = new KeptPass(rows, _recomputes ? stream : normed, inputs, temperature);
-            _kept.DetachFrom(scope);
+            throw DeviceMemory.Exhausted("scoring a micro-batch", failure);
         }
     }
 
@@ -92,28 +79,18 @@ internal sealed class TorchTrainer : ITrainer
     public void Backward(ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy)
     {
         KeptPass kept = _kept ?? throw new InvalidOperationException("No forward pass was kept.");
-        using var scope = NewDisposeScope();
-        using IDisposable mode = set_grad_enabled(true);
-        PackedRows rows = kept.Rows;
-        Tensor last = kept.Last; // normed rows with their graph; or the stream before the final norm, without one
-        Tensor stream = _recomputes ? last.detach().requires_grad_(true) : last;
-        Tensor normed = _recomputes ? FinalRows(_weights, stream, rows) : last;
-        Pull(normed, HeadBackward(normed, rows, kept.Temperature, dLogProb, dEntropy));
-        if (_recomputes)
+        try
         {
-            Tensor upstream = stream.grad!;
-            for (int i = kept.Inputs.Count - 1; i >= 0; i--)
-            {
-                using DisposeScope ofLayer = NewDisposeScope();
-                Tensor input = kept.Inputs[i].detach().requires_grad_(true);
-                Pull(Layer(_weights.Layers[i], input, rows), upstream);
-                upstream = input.grad!.MoveToOuterDisposeScope();
-            }
-
-            Pull(_model.Embed(_weights, rows.Ids), upstream);
+            PullBack(kept, dLogProb, dEntropy);
         }
-
-        DropKept();
+        catch (ExternalException failure) when (DeviceMemory.IsExhausted(failure))
+        {
+            throw DeviceMemory.Exhausted("computing gradients", failure);
+        }
+        finally
+        {
+            DropKept();
+        }
     }
 
     public UpdateResult Update(OptimizerPlan optimizer, double learningRate)
@@ -246,6 +223,56 @@ internal sealed class TorchTrainer : ITrainer
     {
         (Tensor first, Tensor second) = _moments[tensor.Name];
         return [new(tensor.Name + ".m", tensor.Shape, TorchWeights.ToHost(first)), new(tensor.Name + ".v", tensor.Shape, TorchWeights.ToHost(second))];
+    }
+
+    private void Pass(PackedBatch batch, double temperature, bool keepForBackward, TokenScores scores)
+    {
+        using var scope = NewDisposeScope();
+        var rows = new PackedRows(batch, _model.Spec, _model.Device);
+        using IDisposable mode = set_grad_enabled(keepForBackward && !_recomputes);
+        var inputs = new List<Tensor>();
+        Tensor stream = _model.Embed(_weights, rows.Ids);
+        foreach (LayerTensors layer in _weights.Layers)
+        {
+            if (keepForBackward && _recomputes)
+            {
+                inputs.Add(stream);
+            }
+
+            stream = Layer(layer, stream, rows);
+        }
+
+        Tensor normed = FinalRows(_weights, stream, rows);
+        Score(_weights, normed, rows, temperature, scores);
+        if (keepForBackward)
+        {
+            _kept = new KeptPass(rows, _recomputes ? stream : normed, inputs, temperature);
+            _kept.DetachFrom(scope);
+        }
+    }
+
+    private void PullBack(KeptPass kept, ReadOnlySpan<float> dLogProb, ReadOnlySpan<float> dEntropy)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable mode = set_grad_enabled(true);
+        PackedRows rows = kept.Rows;
+        Tensor last = kept.Last; // normed rows with their graph; or the stream before the final norm, without one
+        Tensor stream = _recomputes ? last.detach().requires_grad_(true) : last;
+        Tensor normed = _recomputes ? FinalRows(_weights, stream, rows) : last;
+        Pull(normed, HeadBackward(normed, rows, kept.Temperature, dLogProb, dEntropy));
+        if (_recomputes)
+        {
+            Tensor upstream = stream.grad!;
+            for (int i = kept.Inputs.Count - 1; i >= 0; i--)
+            {
+                using DisposeScope ofLayer = NewDisposeScope();
+                Tensor input = kept.Inputs[i].detach().requires_grad_(true);
+                Pull(Layer(_weights.Layers[i], input, rows), upstream);
+                upstream = input.grad!.MoveToOuterDisposeScope();
+            }
+
+            Pull(_model.Embed(_weights, rows.Ids), upstream);
+        }
     }
 
     private Tensor Layer(LayerTensors layer, Tensor x_TD, PackedRows rows)
