@@ -20,8 +20,10 @@ internal sealed class Transformer(ModelSpec spec, Device device, ScalarType dtyp
     /// <summary>Of the products; weights and moments of a trainer are float32 whatever it is.</summary>
     public ScalarType Dtype { get; } = dtype;
 
-    /// <summary>Shape [T, D]. By index, whose gradient is summed in one order on every device.</summary>
-    public Tensor Embed(TorchWeights weights, Tensor ids_T) => weights.Embedding.index(TensorIndex.Tensor(ids_T)).to(Dtype);
+    /// <summary>Shape [T, D].</summary>
+    /// <remarks>A token's gradient is a sum over its rows. On the processor index_select adds them in order, on CUDA indexing does (it sorts); each is at random on the other.</remarks>
+    public Tensor Embed(TorchWeights weights, Tensor ids_T) =>
+        (Device.type == DeviceType.CPU ? weights.Embedding.index_select(0, ids_T) : weights.Embedding.index(TensorIndex.Tensor(ids_T))).to(Dtype);
 
     /// <summary>Queries, keys and values, rotated.</summary>
     /// <param name="rotation">Cosines and sines of the rows' positions, each [T, 1, N].</param>
