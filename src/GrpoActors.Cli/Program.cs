@@ -2,12 +2,15 @@ using System.CommandLine;
 using GrpoActors.Cli;
 using GrpoActors.Cli.Commands;
 using GrpoActors.Core.Plans;
+using GrpoActors.Engine;
+using GrpoActors.Engine.Torch;
 using GrpoActors.Formats.Files;
 using GrpoActors.Journal;
 using GrpoActors.Runtime.Recorded;
 using GrpoActors.Runtime.Workers;
 
 StandardStreams.Guard();
+EngineProviders.Register(new TorchEngineProvider());
 using var signals = new Signals(Console.Error);
 try
 {

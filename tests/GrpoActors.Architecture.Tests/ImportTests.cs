@@ -16,6 +16,7 @@ public sealed class ImportTests
         ["Numerics"] = ["Exact"],
         ["Rewards"] = ["Core"],
         ["Engine"] = ["Core", "Formats", "Numerics"],
+        ["Engine.Torch"] = ["Core", "Engine"],
         ["Journal"] = ["Core", "Formats"],
         ["Audit"] = ["Core", "Journal"],
         ["Hub"] = ["Core", "Engine", "Formats", "Text"],
@@ -23,7 +24,7 @@ public sealed class ImportTests
         ["Actors"] = ["Core", "Engine", "Formats", "Journal", "Rewards", "Runtime"],
         ["Cluster"] = ["Actors", "Core", "Engine", "Formats", "Journal", "Rewards", "Runtime"],
         ["Hosting"] = ["Actors", "Cluster", "Core", "Rewards", "Runtime"],
-        ["Cli"] = ["Actors", "Audit", "Cluster", "Core", "Engine", "Formats", "Hub", "Journal", "Numerics", "Rewards", "Runtime", "Text"],
+        ["Cli"] = ["Actors", "Audit", "Cluster", "Core", "Engine", "Engine.Torch", "Formats", "Hub", "Journal", "Numerics", "Rewards", "Runtime", "Text"],
     };
 
     public static TheoryData<string> Projects => [.. Imports.Keys];

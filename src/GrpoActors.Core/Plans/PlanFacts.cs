@@ -5,7 +5,9 @@ namespace GrpoActors.Core.Plans;
 /// <summary>What a plan must know of the world. A host reads it from files; a test states it. Nothing here throws: what cannot be had is an error.</summary>
 public interface IPlanFacts
 {
-    Finding<EngineFacts> Engine(string name);
+    /// <param name="device">Where it is to calculate; errors about it have its keys.</param>
+    /// <param name="threads">0: one for each core.</param>
+    Finding<EngineFacts> Engine(string name, DevicePlan device, int threads);
 
     /// <param name="model">Where the policy comes from.</param>
     /// <param name="seed">Key of a random start.</param>

@@ -25,7 +25,9 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
         _findings.Dialect = run.Get(Keys.Run.Dialect); // first: other defaults depend on it
         ulong seed = run.Get(Keys.Run.Seed);
         string engine = run.Get(Keys.Run.Engine);
-        EngineFacts? engineFacts = run.Sound(Keys.Run.Engine) ? run.Learn(Keys.Run.Engine, facts.Engine(engine)) : null;
+        var device = new DevicePlan(run.Get(Keys.Run.Device), run.Get(Keys.Run.Dtype), run.Get(Keys.Run.LibTorch) is { } folder ? AtHome(folder) : null);
+        int threads = run.Get(Keys.Run.Threads);
+        EngineFacts? engineFacts = run.Sound(Keys.Run.Engine) ? run.Learn(Keys.Run.Engine, facts.Engine(engine, device, threads)) : null;
         var order = new OrderPlan(run.Get(Keys.Run.Order), run.Get(Keys.Run.Lag), run.Get(Keys.Run.EmptyStepsMax));
         RewardFailure onFailure = run.Get(Keys.Run.OnRewardFailure);
         var (source, model) = Model(run, seed);
@@ -36,7 +38,7 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             seed, engine, engineFacts?.NumericsRevision ?? "", source, model?.StartingWeights ?? default, model?.Tokenizer ?? default,
             order, phases, rewards, evaluation, onFailure, run.Has(Keys.Run.Sentinels) ? Sentinels(run.Section(Keys.Run.Sentinels), phases) : null,
             run.Has(Keys.Run.Balancer) ? Balancer(run.Section(Keys.Run.Balancer), rewards) : null);
-        return new RunPlan(identity, Operation(run));
+        return new RunPlan(identity, Operation(run, threads) with { Device = device });
     }
 
     private SentinelPlan Sentinels(SectionReader sentinels, ImmutableArray<PhasePlan> phases)
@@ -63,11 +65,11 @@ internal sealed class PlanReader(RunOptions options, IPlanFacts facts)
             sentinels.Get(Keys.Sentinels.LearningRateFactor), sentinels.Get(Keys.Sentinels.RollbacksMax));
     }
 
-    private RunOperation Operation(SectionReader run)
+    private RunOperation Operation(SectionReader run, int threads)
     {
         string folder = run.Get(Keys.Run.RunDir, $"runs/{options.Name}", "from the run file's name");
         var operation = new RunOperation(
-            AtHome(folder), run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), run.Get(Keys.Run.Threads), run.Get(Keys.Run.GroupsPerTicket),
+            AtHome(folder), run.Get(Keys.Run.Generators), run.Get(Keys.Run.Scorers), threads, run.Get(Keys.Run.GroupsPerTicket),
             run.Get(Keys.Run.MicroBatchTokens), run.Get(Keys.Run.SaveSteps), run.Get(Keys.Run.SamplesSteps),
             new DeadlinePlan(default, default, default, default), run.Get(Keys.Run.WorkerRestartsMax), run.Get(Keys.Run.Journal) is { } journal ? AtHome(journal) : null, run.Get(Keys.Run.GradientCheckpointing),
             new RetentionPlan(run.Get(Keys.Run.SaveTotalLimit), run.Get(Keys.Run.SaveBest), run.Get(Keys.Run.JournalSteps)), run.Get(Keys.Run.RewardFailuresMax));

@@ -232,11 +232,23 @@ public sealed record EvaluationPlan(DataPlan Data, int EverySteps, string Reward
 /// <param name="GradientCheckpointing">The learner keeps the input of each layer alone and computes the rest again.</param>
 /// <param name="Retention">What is kept of checkpoints and records; null: <see cref="RetentionPlan.Default"/>.</param>
 /// <param name="RewardFailuresMax">So many steps in a row in which a reward never scored stop the run; 0: never.</param>
+/// <param name="Device">Where the engine calculates; null: <see cref="DevicePlan.Default"/>. What results depend on of it stands in the numerics revision.</param>
 /// <param name="Journal">A SQLite file, or the connection string of a PostgreSQL database; null: journal.db in the run folder.</param>
 public sealed record RunOperation(
     string RunFolder, int Generators, int Scorers, int Threads, int GroupsPerTicket, int MicroBatchTokens, int CheckpointEverySteps, int SamplesEverySteps,
     DeadlinePlan Deadlines, int WorkerRestartsMax, string? Journal = null, bool GradientCheckpointing = false, RetentionPlan? Retention = null,
-    int RewardFailuresMax = 0);
+    int RewardFailuresMax = 0, DevicePlan? Device = null);
+
+/// <summary>Where an engine calculates, and in which numbers.</summary>
+/// <param name="Device"><c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</param>
+/// <param name="Dtype">Of the products, <c>float32</c> or <c>bfloat16</c>; weights that learn and their moments are float32.</param>
+/// <param name="LibTorch">The folder of the libtorch to load; null: it is looked for.</param>
+public sealed record DevicePlan(string Device, string Dtype, string? LibTorch)
+{
+    public const string Cpu = "cpu", Float32 = "float32";
+
+    public static DevicePlan Default { get; } = new(Cpu, Float32, null);
+}
 
 /// <summary>What is kept beyond that which the promises need.</summary>
 /// <param name="CheckpointsMax">The newest checkpoints, at least 2.</param>

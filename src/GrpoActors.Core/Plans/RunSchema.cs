@@ -31,6 +31,18 @@ internal static class RunSchema
             "What runs the model. Engines give different bits, so it belongs to the run's identity.")
         { Default = RunIdentity.DefaultEngine };
 
+        public static readonly Setting<string> Device = new("device", new TextForm("cpu, cuda or cuda:N", @"\A(cpu|cuda(:[0-9]{1,3})?)\z"),
+            "Where the engine calculates. The cpu engine runs on cpu only; torch on a CUDA device too. Another kind of device gives other bits.")
+        { Default = DevicePlan.Cpu };
+
+        public static readonly Setting<string> Dtype = new("dtype", new TextForm("float32 or bfloat16", @"\A(float32|bfloat16)\z"),
+            "Numbers of the model's products; weights that learn and their moments are float32. bfloat16: torch only.")
+        { Default = DevicePlan.Float32, AlsoKnownAs = ["torch_dtype", "bf16"] };
+
+        public static readonly Setting<string> LibTorch = new("libtorch", new TextForm("a folder"),
+            "The folder of the libtorch that the torch engine loads.")
+        { Part = SettingPart.Operation, DefaultInWords = "GRPO_LIBTORCH, beside the program, or an installed PyTorch's" };
+
         public static readonly Setting<OrderKind> Order = new("order",
             new ChoiceForm<OrderKind>(("canonical", OrderKind.Canonical), ("arrival", OrderKind.Arrival)),
             "canonical: which version samples and which step trains a group follow from the plan alone, so the result does too. arrival: first come, first trained; faster where lengths differ much.")
@@ -123,7 +135,7 @@ internal static class RunSchema
 
         public static readonly Section All = new("run", "The top of a run file.",
         [
-            Dialect, Seed, Engine, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Balancer, Evaluation, Sentinels,
+            Dialect, Seed, Engine, Device, Dtype, LibTorch, Order, Lag, EmptyStepsMax, OnRewardFailure, Model, Phases, Rewards, Balancer, Evaluation, Sentinels,
             RunDir, Journal, JournalSteps, Generators, Scorers, Threads, GroupsPerTicket, MicroBatchTokens, GradientCheckpointing, SaveSteps, SaveTotalLimit, SaveBest, SamplesSteps, WorkerRestartsMax, RewardFailuresMax, Deadlines,
         ]);
     }

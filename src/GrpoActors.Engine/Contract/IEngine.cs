@@ -12,19 +12,34 @@ public interface IEngineProvider
     /// <summary>Raised whenever a kernel's bits change; part of a run's identity.</summary>
     string NumericsRevision { get; }
 
+    /// <summary>
+    /// What the bits of a run with these options depend on besides its plan; or why there can be none on this machine, with the key of the setting
+    /// that is at fault ("" for the engine itself). By default <see cref="NumericsRevision"/>, on the processor in float32 alone.
+    /// </summary>
+    Finding<string> RevisionOn(EngineOptions options) => options.Device is null or { Device: DevicePlan.Cpu, Dtype: DevicePlan.Float32 }
+        ? NumericsRevision
+        : new ConfigError(
+            options.Device.Device == DevicePlan.Cpu ? "dtype" : "device",
+            $"is \"{(options.Device.Device == DevicePlan.Cpu ? options.Device.Dtype : options.Device.Device)}\", which the {Name} engine does not know.",
+            "Leave it out, or set engine to torch.");
+
     /// <exception cref="Models.UnsupportedModelException">The engine does not calculate what the model asks for.</exception>
     IEngine Open(ModelSpec spec, EngineOptions options);
 }
 
 /// <param name="Threads">Threads of one sampler or trainer, >= 1.</param>
 /// <param name="MicroBatchTokens">Tokens that a sampler prefills at once, >= 1.</param>
-/// <param name="GradientCheckpointing">A trainer keeps the input of each layer alone and computes the rest again in the backward pass: less memory, a third more work, the same bits.</param>
-public sealed record EngineOptions(int Threads, int MicroBatchTokens, bool GradientCheckpointing = false);
+/// <param name="GradientCheckpointing">
+/// A trainer keeps the input of each layer alone and computes the rest again in the backward pass: less memory, a third more work, the same bits.
+/// </param>
+/// <param name="Device">Null: <see cref="DevicePlan.Default"/>.</param>
+public sealed record EngineOptions(int Threads, int MicroBatchTokens, bool GradientCheckpointing = false, DevicePlan? Device = null);
 
 /// <summary>What is true of an engine's results. Reported with the result.</summary>
-/// <param name="Exact">Same plan, same bits on every machine.</param>
+/// <param name="Exact">Same plan, same bits: on every machine, or wherever <paramref name="ExactOn"/> is the same.</param>
 /// <param name="VectorBits">Width in use; results do not depend on it.</param>
-public sealed record EngineTraits(string Name, bool Exact, string NumericsRevision, int VectorBits, bool Fma);
+/// <param name="ExactOn">What must be the same for the same bits; null: nothing, they are the same on every machine.</param>
+public sealed record EngineTraits(string Name, bool Exact, string NumericsRevision, int VectorBits, bool Fma, string? ExactOn = null);
 
 /// <summary>Makes samplers and trainers of one model. Thread-safe; what it makes is not: one caller at a time each.</summary>
 public interface IEngine : IDisposable

@@ -1,5 +1,6 @@
 using GrpoActors.Core.Completions;
 using GrpoActors.Engine.Models;
+using GrpoActors.Engine.Sampling;
 using GrpoActors.Numerics;
 
 namespace GrpoActors.Engine.Cpu;
@@ -69,7 +70,7 @@ internal sealed class CpuSampler : ISampler
             throw new InvalidOperationException("No weights were loaded.");
         }
 
-        Check(prompts, settings);
+        SampleChecks.Check(_layout.Spec, prompts, settings);
         var completions = new List<Completion[]>(prompts.Count);
         long before = 0;
         foreach (Range wave in Waves(prompts, settings.MaxCompletionLength))
@@ -89,39 +90,6 @@ internal sealed class CpuSampler : ISampler
         Unload();
         _layers.Dispose();
         _team.Dispose();
-    }
-
-    private void Check(IReadOnlyList<SamplePrompt> prompts, SampleSettings settings)
-    {
-        ModelSpec spec = _layout.Spec;
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.MaxCompletionLength, 1);
-        if (!(settings.Plan.Temperature > 0))
-        {
-            throw new ArgumentException($"The temperature is {settings.Plan.Temperature}; it must be above 0. For the most probable token sample greedily.");
-        }
-
-        for (int i = 0; i < prompts.Count; i++)
-        {
-            int[] tokens = prompts[i].Tokens;
-            if (tokens.Length == 0)
-            {
-                throw new ArgumentException($"Prompt {i} has no tokens; at least one is needed.");
-            }
-
-            if (tokens.Length + settings.MaxCompletionLength > spec.ContextLength)
-            {
-                throw new ArgumentException(
-                    $"Prompt {i} has {tokens.Length} tokens and may be followed by {settings.MaxCompletionLength}; the model's context holds {spec.ContextLength}.");
-            }
-
-            foreach (int token in tokens)
-            {
-                if ((uint)token >= (uint)spec.VocabularySize)
-                {
-                    throw new ArgumentException($"Prompt {i} holds token {token}; the model's vocabulary has ids 0 to {spec.VocabularySize - 1}.");
-                }
-            }
-        }
     }
 
     /// <summary>Prompts that are sampled together: as many as the cache allows. No result depends on the cut.</summary>

@@ -17,10 +17,16 @@ internal sealed class HostFacts(RewardRegistry rewards, bool withRows = false) :
 {
     private (ModelOptions Options, ModelSourceFiles Files)? opened;
 
-    public Finding<EngineFacts> Engine(string name)
+    public Finding<EngineFacts> Engine(string name, DevicePlan device, int threads)
     {
         Finding<IEngineProvider> found = EngineProviders.Find(name);
-        return found.Value is { } engine ? new EngineFacts(engine.NumericsRevision) : new Finding<EngineFacts>(null, found.Errors);
+        if (found.Value is not { } engine)
+        {
+            return new Finding<EngineFacts>(null, found.Errors);
+        }
+
+        Finding<string> revision = engine.RevisionOn(new EngineOptions(RunComposition.Threads(threads), 1, Device: device));
+        return revision.Value is { } known ? new EngineFacts(known) : new Finding<EngineFacts>(null, revision.Errors);
     }
 
     public Finding<ModelFacts> Model(ModelOptions model, ulong seed)

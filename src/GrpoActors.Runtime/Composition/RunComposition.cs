@@ -24,7 +24,8 @@ public static class RunComposition
         (ModelSourceFiles model, PromptTable[] phases, PromptTable? heldOut) = Read(identity);
         ImmutableArray<IReward> made = [.. identity.Rewards.Select(reward => rewards.Make(reward.Kind, reward.Settings).Reward
             ?? throw new InvalidOperationException($"Reward {reward.Name} was checked, but cannot be made."))];
-        var options = new EngineOptions(Threads(plan.Operation), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing);
+        var options = new EngineOptions(
+            Threads(plan.Operation.Threads), plan.Operation.MicroBatchTokens, plan.Operation.GradientCheckpointing, plan.Operation.Device);
         IEngine engine = EngineProviders.Open(identity.Engine, model.Spec, options);
         return new RunSetup(
             plan, PlanIdentity.IdentityDigest(identity), engine, model.Tokenizer, phases, heldOut, new RewardSet(identity, made, model.Tokenizer), model.StartingWeights, model.Spec);
@@ -92,5 +93,5 @@ public static class RunComposition
         phase.Data, phase.Group is null ? DataUse.Examples : DataUse.Prompts, encoder, model.Spec.ContextLength,
         phase.Group?.MaxCompletionLength ?? 0, $"phases.{phase.Name}.data");
 
-    private static int Threads(RunOperation operation) => operation.Threads > 0 ? operation.Threads : Environment.ProcessorCount;
+    internal static int Threads(int setting) => setting > 0 ? setting : Environment.ProcessorCount;
 }

@@ -73,7 +73,7 @@ public sealed class LoadedPolicy
     /// <param name="threads">0: one for each core.</param>
     /// <exception cref="ConfigException">This program has no engine of the run's name.</exception>
     public IEngine OpenEngine(int threads, int microBatchTokens = 2048) => EngineProviders.Open(
-        Plan?.Identity.Engine ?? RunIdentity.DefaultEngine, Spec, new EngineOptions(threads > 0 ? threads : Environment.ProcessorCount, microBatchTokens));
+        Plan?.Identity.Engine ?? RunIdentity.DefaultEngine, Spec, new EngineOptions(RunComposition.Threads(threads), microBatchTokens, Device: Plan?.Operation.Device));
 
     /// <summary>The rows of a data file as prompts.</summary>
     /// <exception cref="ConfigException">A row is too long or cannot be encoded; names its line.</exception>

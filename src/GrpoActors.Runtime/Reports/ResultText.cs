@@ -67,7 +67,9 @@ public static class ResultText
 
         yield return Line("steps", $"{Count(result.Steps)} of grpo; this process took {result.Seconds.ToString("0.0", CultureInfo.InvariantCulture)} s");
         yield return Line("tokens", $"{Count(result.TokensSampled)} sampled, {Count(result.TokensTrained)} trained");
-        yield return Line("exact", $"{(result.Exact ? "yes" : "no")} ({result.VectorBits}-bit vectors, {(result.Fma ? "with" : "without")} fused multiply-add; {Count(result.OutcomesByTiming)} outcomes by timing)");
+        string on = result.ExactOn ?? $"{result.VectorBits}-bit vectors, {(result.Fma ? "with" : "without")} fused multiply-add";
+        string exact = !result.Exact ? "no" : result.ExactOn is null ? "yes" : "same device";
+        yield return Line("exact", $"{exact} ({on}; {Count(result.OutcomesByTiming)} outcomes by timing)");
         yield return Line("weights", result.WeightsSha256.ToString());
         yield return Line("optimizer", result.OptimizerSha256.ToString());
         yield return Line("ledger", result.LedgerSha256.ToString());

@@ -23,6 +23,6 @@ internal sealed class RunHistory
             state.Counts.TokensSampled, state.Counts.TokensTrained, state.Counts.OutcomesByTiming,
             engine.Exact && state.Plan.Order.Kind == OrderKind.Canonical && state.Counts.OutcomesByTiming == 0, engine.VectorBits, engine.Fma,
             last?.WeightsSha256 ?? state.Plan.StartingWeights, last?.OptimizerSha256 ?? default, state.Chain,
-            RewardReport.Of(state.Plan, past.Rewards), state.Stopped?.Reason);
+            RewardReport.Of(state.Plan, past.Rewards), state.Stopped?.Reason, engine.ExactOn);
     }
 }

@@ -15,6 +15,7 @@ namespace GrpoActors.Runtime.Reports;
 /// <param name="RewardFirst">Mean reward of the first ten grpo steps.</param>
 /// <param name="RewardLast">Mean reward of the last ten grpo steps.</param>
 /// <param name="OutcomesByTiming">Scorer calls that ran out of time: above 0, a repeated run may differ.</param>
+/// <param name="ExactOn">What must be the same for <paramref name="Exact"/> to hold; null: nothing, the bits are those of every machine.</param>
 /// <param name="Exact">The same run file gives the same bits on every machine: the engine is exact, the order canonical, and no outcome came from timing.</param>
 /// <param name="VectorBits">Width of the vector instructions in use; results do not depend on it.</param>
 /// <param name="Fma">Whether the processor fuses multiply-add; results do not depend on it.</param>
@@ -23,4 +24,5 @@ namespace GrpoActors.Runtime.Reports;
 public sealed record RunResult(
     string Run, RunEnd? End, long Steps, double Seconds, double? AccuracyBefore, double? AccuracyAfter, double? RewardFirst, double? RewardLast,
     long TokensSampled, long TokensTrained, long OutcomesByTiming, bool Exact, int VectorBits, bool Fma,
-    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256, ImmutableArray<RewardReport> Rewards, string? Reason = null);
+    Digest WeightsSha256, Digest OptimizerSha256, Digest LedgerSha256, ImmutableArray<RewardReport> Rewards, string? Reason = null,
+    string? ExactOn = null);

@@ -11,7 +11,7 @@ internal sealed class KnownFacts : IPlanFacts
 
     public int ContextLength { get; init; } = 128;
 
-    public Finding<EngineFacts> Engine(string name) => name == "cpu"
+    public Finding<EngineFacts> Engine(string name, DevicePlan device, int threads) => name == "cpu"
         ? new EngineFacts("1")
         : new ConfigError("", $"is \"{name}\", which is no engine.", "There is cpu.");
 
