@@ -110,8 +110,8 @@ public sealed class FieldFaultsTests : IDisposable
             return; // no reward program runs there
         }
 
-        Write("boom.sh", "echo Traceback, and where it came from >&2\necho 'ValueError: broken on purpose' >&2\nexit 1\n");
-        RunFile(Sum, settings: "\"steps\": 9", reward: Program("/bin/sh", folder.File("boom.sh")));
+        const string script = "echo Traceback, and where it came from >&2; echo 'ValueError: broken on purpose' >&2; exit 1";
+        RunFile(Sum, settings: "\"steps\": 9", reward: Program("/bin/sh", "-c", script));
         Exception? failure = Run("train", folder.File("run.json"), "--run-dir", folder.File("run")).Failure;
         Assert.Contains("ValueError: broken on purpose", failure!.Message);
         Assert.Contains("has not scored one completion in 3 steps in a row (reward_failures_max)", failure.Message);
