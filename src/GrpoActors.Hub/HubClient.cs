@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using GrpoActors.Core;
 using GrpoActors.Formats.Files;
 using GrpoActors.Formats.Transfers;
 
@@ -221,9 +222,16 @@ public sealed partial class HubClient : IDisposable
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new HubException($"{model}: the answer of {endpoint.Host} is no list of a model's files ({e.Message.TrimEnd('.')}). Check HF_ENDPOINT.", e);
+            throw new HubException($"{model}: the answer of {endpoint.Host} is no list of a model's files ({Fault(e)}). Check HF_ENDPOINT.", e);
         }
     }
+
+    private static string Fault(Exception e) => e switch
+    {
+        JsonException json => JsonFault.Words(json),
+        FormatException own => own.Message,
+        _ => "a value that each list has is missing, or of another type",
+    };
 
     [GeneratedRegex(@"\A[A-Za-z0-9_][A-Za-z0-9_.+-]*\z")]
     private static partial Regex PlainName();

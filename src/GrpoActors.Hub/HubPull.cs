@@ -87,7 +87,7 @@ public sealed class HubPull(HubClient hub, HubCache cache, RetryPolicy retries, 
         }
         catch (IOException e)
         {
-            throw new HubException($"{part}: cannot be opened; is another process fetching {model}? ({e.Message.TrimEnd('.')})", e);
+            throw new HubException($"{part}: cannot be opened; is another process fetching {model}? ({DiskFailure.Reason(e)})", e);
         }
 
         string what = $"{file.Name} of {model}";
@@ -131,7 +131,18 @@ public sealed class HubPull(HubClient hub, HubCache cache, RetryPolicy retries, 
     }
 
     private static HubException GivenUp(string what, int attempts, Exception last) =>
-        new($"{what}: {last.Message.TrimEnd('.')}; given up after {attempts} attempts. The same command goes on where this one ended.", last);
+        new($"{what}: {Reason(last)}; given up after {attempts} attempts. The same command goes on where this one ended.", last);
+
+    private static string Reason(Exception last) => last switch
+    {
+        HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } => "the server's name is not known",
+        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } => "the server cannot be reached",
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => "no secure connection to the server can be made",
+        HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError } => "the proxy refuses the connection",
+        HttpRequestException or HttpIOException => "the connection was lost",
+        IOException => DiskFailure.Reason(last),
+        _ => last.Message.TrimEnd('.'),
+    };
 
     private static void Link(string link, string blob)
     {

@@ -11,6 +11,7 @@ namespace GrpoActors.Hub;
 public sealed class ModelChat
 {
     private const string TemplateFile = "chat_template.jinja", ProcessorTemplateFile = "chat_template.json", TemplateKey = "chat_template";
+    private const string FurtherTemplatesFolder = "additional_chat_templates", TemplateExtension = ".jinja";
     private const string DefaultName = "default", ToolUseName = "tool_use";
 
     // Stands behind the words that are to be continued, to be found again in the rendering; the blank tells whether the template trims them.
@@ -32,8 +33,8 @@ public sealed class ModelChat
     public Digest Sha256 { get; }
 
     /// <summary>
-    /// The template of a Hugging Face folder: <c>chat_template.jinja</c>, else <c>chat_template</c> of <c>tokenizer_config.json</c> (of several, the
-    /// one named default, and for conversations with tools the one named tool_use), else <c>chat_template.json</c>.
+    /// The template of a Hugging Face folder: <c>chat_template.jinja</c> with those of <c>additional_chat_templates</c>, else <c>chat_template</c> of
+    /// <c>tokenizer_config.json</c> (of several, the one named default, and for conversations with tools the one named tool_use), else <c>chat_template.json</c>.
     /// </summary>
     /// <param name="folder">Null for a model without one.</param>
     /// <param name="ownTemplate">A Jinja file that is used instead.</param>
@@ -144,10 +145,15 @@ public sealed class ModelChat
 
     private static (string Plain, string? WithTools)? Source(string folder)
     {
-        string file = Path.Combine(folder, TemplateFile);
-        if (File.Exists(file))
+        string file = Path.Combine(folder, TemplateFile), further = Path.Combine(folder, FurtherTemplatesFolder);
+        (string?, string?)[] own = File.Exists(file) ? [(DefaultName, File.ReadAllText(file))] : [];
+        (string?, string?)[] others = Directory.Exists(further)
+            ? [.. Directory.GetFiles(further, "*" + TemplateExtension).Order(StringComparer.Ordinal)
+                .Select(other => (Path.GetFileNameWithoutExtension(other), File.ReadAllText(other)))]
+            : [];
+        if (own.Length + others.Length > 0)
         {
-            return (File.ReadAllText(file), null);
+            return Named(further, [.. own, .. others]);
         }
 
         foreach (string name in new[] { SpecialTokens.ConfigFile, ProcessorTemplateFile })
@@ -158,7 +164,8 @@ public sealed class ModelChat
                 case JsonValue text when text.TryGetValue(out string? source):
                     return (source, null);
                 case JsonArray several:
-                    return Named(file, several);
+                    return Named($"{file}: {TemplateKey}",
+                        [.. several.OfType<JsonObject>().Select(entry => (SpecialTokens.Text(entry["name"]), SpecialTokens.Text(entry["template"])))]);
                 default:
                     break;
             }
@@ -167,15 +174,13 @@ public sealed class ModelChat
         return null;
     }
 
-    private static (string Plain, string? WithTools) Named(string file, JsonArray several)
+    private static (string Plain, string? WithTools) Named(string place, (string? Name, string? Source)[] templates)
     {
-        (string? Name, string? Source)[] templates =
-            [.. several.OfType<JsonObject>().Select(entry => (SpecialTokens.Text(entry["name"]), SpecialTokens.Text(entry["template"])))];
         string? Find(string name) => templates.FirstOrDefault(template => template.Name == name).Source;
         return Find(DefaultName) is { } plain
             ? (plain, Find(ToolUseName))
             : throw new InvalidDataException(
-                $"{file}: {TemplateKey} holds the templates {string.Join(", ", templates.Select(template => template.Name))}, and none is named {DefaultName}; "
+                $"{place} holds the templates {string.Join(", ", templates.Select(template => template.Name))}, and none is named {DefaultName}; "
                 + $"give the one you mean that name, or write it to a {TemplateFile}.");
     }
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using GrpoActors.Core;
 using GrpoActors.Text;
 
 namespace GrpoActors.Hub;
@@ -40,9 +41,13 @@ internal static class SpecialTokens
             return JsonNode.Parse(File.ReadAllText(file, Encoding.UTF8)) as JsonObject
                 ?? throw new InvalidDataException($"{file}: expected a JSON object.");
         }
-        catch (Exception e) when (e is JsonException or ArgumentException)
+        catch (JsonException e)
         {
-            throw new InvalidDataException($"{file}: is no valid JSON: {e.Message}", e);
+            throw new InvalidDataException($"{file}: is no valid JSON at line {e.LineNumber + 1}: {JsonFault.Words(e)}.", e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"{file}: is no valid JSON: a key is given twice.", e);
         }
     }
 

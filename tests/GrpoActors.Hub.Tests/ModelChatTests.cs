@@ -40,6 +40,18 @@ public sealed class ModelChatTests : IDisposable
         Assert.Contains("chat_template holds the templates rag, tool_use, and none is named default", Assert.Throws<InvalidDataException>(() => ModelChat.Read(folder.Path)).Message);
     }
 
+    [Fact]
+    public void Further_templates_of_a_folder_of_their_own_have_their_files_names()
+    {
+        Directory.CreateDirectory(folder.File("additional_chat_templates"));
+        File.WriteAllText(folder.File("additional_chat_templates/tool_use.jinja"), "t");
+        Write("tokenizer_config.json", new { chat_template = "older" });
+        Assert.Contains("holds the templates tool_use, and none is named default", Assert.Throws<InvalidDataException>(() => ModelChat.Read(folder.Path)).Message);
+        File.WriteAllText(folder.File("chat_template.jinja"), "d");
+        Assert.Equal("d", Rendered("""[{"role":"user","content":"hi"}]"""));
+        Assert.Equal("t", Rendered("""[{"role":"user","content":"hi"}]""", """[{"type":"function"}]"""));
+    }
+
     [Theory]
     [InlineData("""[{"role":"user","content":"a="}]""", "<user>a=</s><assistant>")]
     [InlineData("""[{"role":"user","content":"a="},{"role":"assistant","content":"Let me think"}]""", "<user>a=</s><assistant>Let me think")]

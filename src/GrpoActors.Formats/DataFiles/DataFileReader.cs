@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Text.Json;
 using GrpoActors.Formats.Jsonl;
 
@@ -85,7 +84,7 @@ public static class DataFileReader
 
     private static IEnumerable<(long Line, JsonElement Row)> Unpacked(Stream stream, string file)
     {
-        using var unpacked = new GZipStream(stream, CompressionMode.Decompress, leaveOpen: true);
+        using var unpacked = new WholeGZipStream(stream);
         string inner = Path.GetFileNameWithoutExtension(file), extension = Path.GetExtension(inner).ToLowerInvariant();
         if (extension == ".parquet" || Refused.ContainsKey(extension))
         {

@@ -30,8 +30,8 @@ public sealed class ProcessReward : IReward, IDisposable
 
     public ProcessReward(string command, ImmutableArray<string> arguments, ImmutableSortedDictionary<string, string> environment, ScorerLimits limits, int revision, Sandbox sandbox)
     {
-        _command = command;
-        _arguments = arguments;
+        _command = AtHome(command);
+        _arguments = [.. arguments.Select(AtHome)];
         _environment = environment;
         _limits = limits;
         _sandbox = sandbox;
@@ -63,6 +63,11 @@ public sealed class ProcessReward : IReward, IDisposable
             (int)Math.Min(settings.Size("output_bytes", 64, 1 << 16), 1 << 24), settings.Size("file_bytes", 0, 1 << 24));
         return new ProcessReward(command, settings.Texts("args"), settings.NamedTexts("env"), limits, settings.Count("revision", 0) ?? 1, Sandbox.OfThisMachine);
     }
+
+    // As a shell does, which no command passes through.
+    private static string AtHome(string text) => text.StartsWith("~/", StringComparison.Ordinal)
+        ? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) + text[1..]
+        : text;
 
     private static bool IsThere(string command) => command.Contains('/', StringComparison.Ordinal)
         ? File.Exists(command)

@@ -14,6 +14,7 @@ internal sealed class ScorerProcess : IDisposable
     private const int SignalBase = 128;
     private const int CpuTimeSignal = 24;
     private const int ErrorTailBytes = 1000;
+    private const int NoSuchFile = 2, NoExecutable = 8, TryAgain = 11, NoMemory = 12, NoPermission = 13; // errno of Linux and macOS
 
     /// <summary>From the end of its output to the end of the process and of all it said: a busy machine needs a while, and the reason is journalled.</summary>
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
@@ -65,9 +66,18 @@ internal sealed class ScorerProcess : IDisposable
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new ScorerProcessException($"its process cannot be started: {e.Message}");
+            throw new ScorerProcessException($"its process cannot be started: {Reason(e.NativeErrorCode)}");
         }
     }
+
+    private static string Reason(int code) => code switch
+    {
+        NoSuchFile => "there is no such program",
+        NoPermission => "this user may not execute it",
+        NoMemory or TryAgain => "the machine has no memory or no process left for it",
+        NoExecutable => "it is no program; a script needs #! and its interpreter in the first line",
+        _ => Marshal.GetPInvokeErrorMessage(code), // the operating system's own words
+    };
 
     /// <summary>Sends a line and returns the next one, without its end.</summary>
     /// <exception cref="ScorerProcessException">It ended, or wrote a longer line than it may.</exception>

@@ -75,8 +75,24 @@ public sealed class DataFileReaderTests
     }
 
     [Fact]
-    public void A_gzip_file_that_was_cut_off_is_told() =>
-        Assert.Contains("it ends in the middle of a value", Assert.Throws<JsonlFormatException>(() => Read("rows.jsonl.gz", Packed(Jsonl)[..^12])).Message);
+    public void A_gzip_file_that_was_cut_anywhere_is_told_even_between_rows()
+    {
+        byte[] one = Packed(Jsonl), two = Packed("prompt,answer\n" + string.Concat(Enumerable.Range(0, 200).Select(static i => $"{i}+{i}=,{2 * i}\n")));
+        foreach ((string name, byte[] whole) in new[] { ("rows.jsonl.gz", one), ("rows.csv.gz", two) })
+        {
+            for (int length = 1; length < whole.Length; length++)
+            {
+                Assert.Contains("is no whole gzip file", Assert.Throws<DataFileException>(() => Read(name, whole[..length])).Message);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_gzip_file_of_several_members_is_read_whole()
+    {
+        string many = string.Concat(Enumerable.Repeat(Jsonl + "\n", 20_000));
+        Assert.Equal(Read("rows.jsonl", Encoding.UTF8.GetBytes(many + Jsonl)).Length, Read("rows.jsonl.gz", [.. Packed(many), .. Packed(Jsonl)]).Length);
+    }
 
     [Theory]
     [InlineData("rows.json", "[{\"prompt\":\"a\"},\n 3]", "line 2: expected a JSON object, found 3")]
