@@ -32,9 +32,9 @@ internal abstract record CodeTest
                 using JsonDocument inside = JsonDocument.Parse(column.GetString()!);
                 return Read(inside.RootElement.Clone());
             }
-            catch (JsonException)
+            catch (JsonException broken)
             {
-                throw new FormatException("its row's tests are a text that is no JSON");
+                throw new FormatException("its row's tests are a text that is no JSON", broken);
             }
         }
 

@@ -115,7 +115,7 @@ public sealed partial class RewardsPageTests
         Assert.Empty(made.Errors);
         Match length = Length().Match(completion);
         string text = completion[..(length.Success ? length.Index : completion.Length)].Trim();
-        int tokens = length.Success ? int.Parse(length.Groups[1].Value, CultureInfo.InvariantCulture) : 1;
+        int tokens = length.Success ? int.Parse(length.Groups["tokens"].Value, CultureInfo.InvariantCulture) : 1;
         return await made.Reward!.ScoreAsync(Input(text.Length == 0 ? "" : Code(text).Replace('⏎', '\n'), answer) with { Tokens = tokens }, CancellationToken.None);
     }
 
@@ -126,6 +126,6 @@ public sealed partial class RewardsPageTests
 
     private static string Code(string cell) => Assert.IsType<string>(cell)[1..^1];
 
-    [GeneratedRegex(@"\(([0-9]+) tokens\)$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\((?<tokens>[0-9]+) tokens\)$", RegexOptions.CultureInvariant)]
     private static partial Regex Length();
 }
