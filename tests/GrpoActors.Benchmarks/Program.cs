@@ -9,6 +9,7 @@ var root = new RootCommand("Measures the kernels and the engine as shares of wha
     KernelsCommand.Build(),
     DecodeCommand.Build(),
     TrainingCommand.Build(),
+    EnginesCommand.Build(),
     CoefficientsCommand.Build(),
     AppendsCommand.Build(),
     RestartCommand.Build(),

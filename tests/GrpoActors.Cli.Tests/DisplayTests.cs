@@ -62,7 +62,7 @@ public sealed class DisplayTests
         Assert.Equal(
             [
                 "run", "steps", "seconds", "accuracyBefore", "accuracyAfter", "rewardFirst", "rewardLast", "tokensSampled", "tokensTrained",
-                "outcomesByTiming", "rewards", "exact", "vectorBits", "fma", "weightsSha256", "optimizerSha256", "ledgerSha256",
+                "outcomesByTiming", "rewards", "exact", "exactOn", "vectorBits", "fma", "weightsSha256", "optimizerSha256", "ledgerSha256",
             ],
             json.RootElement.EnumerateObject().Select(member => member.Name));
         Assert.Equal(0.91, json.RootElement.GetProperty("accuracyAfter").GetDouble());

@@ -13,7 +13,7 @@ public sealed class BadInputTests : IDisposable
     private static readonly string[] Keys =
     [
         "run", "steps", "seconds", "accuracyBefore", "accuracyAfter", "rewardFirst", "rewardLast", "tokensSampled", "tokensTrained", "outcomesByTiming", "rewards", "exact",
-        "vectorBits", "fma", "weightsSha256", "optimizerSha256", "ledgerSha256",
+        "exactOn", "vectorBits", "fma", "weightsSha256", "optimizerSha256", "ledgerSha256",
     ];
 
     private readonly Scratch scratch = new();

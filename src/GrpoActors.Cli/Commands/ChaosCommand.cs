@@ -14,7 +14,7 @@ internal static class ChaosCommand
         random moment. A kill of a restarted process that had made nothing durable is not counted and made again. Only processes that this command has started are signalled.
 
         Example:
-          grpo chaos recipes/arithmetic.json --kills 100 --seed 7 --set phases.sft.steps=12 --set phases.grpo.steps=12 --set save_steps=4
+          grpo chaos recipes/arithmetic.json --kills 100 --seed 7 --set phases.sft.steps=12 --set phases.grpo.steps=12 --set empty_steps_max=12 --set save_steps=4
         """;
 
     public static Command Build(Signals signals)

@@ -22,6 +22,7 @@ public static class ResultText
         ["outcomesByTiming"] = result.OutcomesByTiming,
         ["rewards"] = new JsonObject(result.Rewards.Select(reward => KeyValuePair.Create<string, JsonNode?>(reward.Name, Json(reward.Tally)))),
         ["exact"] = result.Exact,
+        ["exactOn"] = result.ExactOn,
         ["vectorBits"] = result.VectorBits,
         ["fma"] = result.Fma,
         ["weightsSha256"] = result.WeightsSha256.ToString(),
