@@ -118,6 +118,30 @@ public sealed class FieldFaultsTests : IDisposable
         Assert.Contains("failed on 2 of the last step's 2 completions, on data row 1", failure.Message);
     }
 
+    [Fact]
+    public void A_run_that_ends_before_a_silent_reward_stops_it_fails_every_time_it_is_started()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return; // no reward program runs there
+        }
+
+        RunFile(Sum, settings: "\"steps\": 2", reward: Program("/bin/sh", "-c", "exit 1"));
+        foreach (int start in new[] { 1, 2 })
+        {
+            Assert.Equal((start, ExitCodes.Failure), (start, Run("train", folder.File("run.json"), "--run-dir", folder.File("run")).Code));
+        }
+    }
+
+    [Fact]
+    public void A_prompt_that_is_a_list_of_messages_is_rendered_and_tokenized()
+    {
+        Write("rows.jsonl", """{"prompt":[{"role":"user","content":"1"}],"add_generation_prompt":true}""");
+        Write("t.jinja", Turns);
+        Assert.Equal("<user>1</s><assistant>", Json("render", folder.File("t.jinja"), folder.File("rows.jsonl")).GetProperty("text").GetString());
+        Assert.NotEmpty(Json("tokenize", "--chat", Model(), folder.File("rows.jsonl")).GetProperty("ids").EnumerateArray());
+    }
+
     [Theory]
     [InlineData(""" "tools":[{"type":"function","function":{"name":"f","parameters":{}}}] """, "<user>1</s>TOOLS1<assistant>")]
     [InlineData(""" "chat_template_kwargs":{"enable_thinking":false} """, "<user>1</s><assistant>NOTHINK")]

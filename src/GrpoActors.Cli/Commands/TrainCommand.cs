@@ -74,6 +74,12 @@ internal static class TrainCommand
             return ExitCodes.Failure;
         }
 
+        if (result.Rewards.FirstOrDefault(reward => reward.Tally is { Scored: 0, Failed: > 0 }) is { } mute)
+        {
+            display.Say($"grpo: the run is complete, but reward \"{mute.Name}\" has not scored one completion: nothing was learned from it. Mend it and start again with --fresh");
+            return ExitCodes.Failure;
+        }
+
         return ExitCodes.Done;
     }
 

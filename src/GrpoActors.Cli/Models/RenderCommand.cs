@@ -46,7 +46,7 @@ internal static class RenderCommand
     {
         RenderedChat? rendered = null;
         string? error = null;
-        JsonElement messages = row.Messages() ?? throw row.Wrong("expected 'messages', found none");
+        JsonElement messages = row.Conversation() ?? throw row.Wrong("expected 'messages', found none");
         TemplateColumns own = row.Template();
         try
         {

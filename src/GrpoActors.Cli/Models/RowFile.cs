@@ -121,6 +121,9 @@ internal readonly record struct Row(string File, long Line, JsonElement Json)
         { } other => throw Wrong($"'{column}': expected a list of messages, found {Shown(other)}"),
     };
 
+    /// <summary>The messages, or a prompt that is a list of them, as TRL has it; null where there is neither.</summary>
+    public JsonElement? Conversation() => Messages() ?? (this["prompt"] is { ValueKind: JsonValueKind.Array } turns ? turns : null);
+
     /// <summary>What the chat template reads beside the messages: tools, documents, chat_template_kwargs, and variables, which yield to them.</summary>
     public TemplateColumns Template()
     {

@@ -12,7 +12,7 @@ internal static class TokenizeCommand
     private const string Description = """
         Writes the token ids of texts and conversations, one JSON object a row: ids, decoded, and rendered for a conversation.
 
-        A row has text, or messages and add_generation_prompt (and tools, documents, variables, chat_template_kwargs).
+        A row has text, or messages (or prompt, a list of messages) and add_generation_prompt (and tools, documents, variables, chat_template_kwargs).
         It is for checking against other software.
 
         Example:
@@ -82,7 +82,7 @@ internal static class TokenizeCommand
     private static string? Rendered(Row row, ModelChat? template, bool chat)
     {
         bool opens = row["add_generation_prompt"] is null ? chat : row.Flag("add_generation_prompt");
-        JsonElement? messages = row.Messages() ?? (chat && row.Text("text") is { } text ? JsonSerializer.SerializeToElement(new[] { new { role = "user", content = text } }) : null);
+        JsonElement? messages = row.Conversation() ?? (chat && row.Text("text") is { } text ? JsonSerializer.SerializeToElement(new[] { new { role = "user", content = text } }) : null);
         if (messages is not { } conversation)
         {
             return null;
