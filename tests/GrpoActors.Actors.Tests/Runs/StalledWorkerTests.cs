@@ -37,6 +37,9 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
         ("deadlines.training", "2m"), ("deadlines.checkpoint", "20m"), ("deadlines.evaluation", "2m"), ("deadlines.asked_max", "1000"),
     ];
 
+    /// <summary>A trial takes a second or two.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     [Fact]
     public async Task A_stalled_worker_is_named_with_what_it_holds_and_the_run_goes_on()
     {
@@ -148,20 +151,28 @@ public sealed class StalledWorkerTests(ITestOutputHelper output)
                 wake.Set();
             }
         }));
-        await Task.WhenAny(run, diagnosed.Task);
-        if (!diagnosed.Task.IsCompleted)
+        try
         {
-            await run;
-            Assert.Fail($"the run ended without a word, but with:\n{string.Join('\n', tiny.Log.Lines)}");
-        }
+            await Task.WhenAny(run, diagnosed.Task).WaitAsync(Patience);
+            if (!diagnosed.Task.IsCompleted)
+            {
+                await run.WaitAsync(Patience);
+                Assert.Fail($"the run ended without a word, but with:\n{string.Join('\n', tiny.Log.Lines)}");
+            }
 
-        if (!stall.Replaced)
+            if (!stall.Replaced)
+            {
+                wake.Set();
+            }
+
+            string hashes = (await run.WaitAsync(Patience)).Hashes;
+            time.Stop();
+            return hashes;
+        }
+        finally
         {
+            time.Stop(); // whatever became of it: nothing of this run goes on beside the next test
             wake.Set();
         }
-
-        string hashes = (await run).Hashes;
-        time.Stop();
-        return hashes;
     }
 }
