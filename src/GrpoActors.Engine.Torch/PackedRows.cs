@@ -15,14 +15,13 @@ internal sealed class PackedRows
         int sequences = batch.Sequences, rows = batch.Tokens.Length - sequences;
         long[] ids = new long[rows], positions = new long[rows], row = new long[rows], scored = new long[batch.Targets], targets = new long[batch.Targets];
         Sequences = sequences;
-        Longest = Enumerable.Range(0, sequences).Max(i => batch.Offsets[i + 1] - batch.Offsets[i]) - 1;
-        Longest = Math.Max(1, Longest);
+        Longest = Math.Max(1, Enumerable.Range(0, sequences).Max(i => batch.Offsets[i + 1] - batch.Offsets[i]) - 1);
         long[] place = new long[(long)sequences * Longest];
         int at = 0, score = 0;
         for (int i = 0; i < sequences; i++)
         {
-            ReadOnlySpan<int> sequence = batch.Tokens.AsSpan(batch.Offsets[i], batch.Offsets[i + 1] - batch.Offsets[i]);
-            Check(i, sequence, batch.FirstTarget[i], spec);
+            batch.Check(i, spec);
+            ReadOnlySpan<int> sequence = batch.Sequence(i);
             for (int position = 0; position < sequence.Length - 1; position++, at++)
             {
                 (ids[at], positions[at], row[at]) = (sequence[position], position, ((long)i * Longest) + position);
@@ -61,25 +60,4 @@ internal sealed class PackedRows
     public Tensor Targets { get; }
 
     public Tensor[] All => [Ids, Positions, Place, Row, Scored, Targets];
-
-    private static void Check(int index, ReadOnlySpan<int> sequence, int firstTarget, ModelSpec spec)
-    {
-        if (firstTarget < 1 || firstTarget > sequence.Length)
-        {
-            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens and its first scored token is {firstTarget}; expected 1 to {sequence.Length}.");
-        }
-
-        if (sequence.Length > spec.ContextLength)
-        {
-            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens; the model's context holds {spec.ContextLength}.");
-        }
-
-        foreach (int token in sequence)
-        {
-            if ((uint)token >= (uint)spec.VocabularySize)
-            {
-                throw new ArgumentException($"Sequence {index} holds token {token}; the model's vocabulary has ids 0 to {spec.VocabularySize - 1}.");
-            }
-        }
-    }
 }

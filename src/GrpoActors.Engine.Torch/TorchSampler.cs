@@ -125,7 +125,7 @@ internal sealed class TorchSampler(ModelLayout layout, Transformer model) : ISam
             using DisposeScope ofLayer = NewDisposeScope();
             var (q, k, v) = model.Project(weights.Layers[i], x, rotation);
             cache.Store(i, 0, k, v);
-            Tensor attended = scaled_dot_product_attention(Heads(q), Heads(Repeat(k)), Heads(Repeat(v)), is_casual: true);
+            Tensor attended = scaled_dot_product_attention(Heads(q), Heads(model.RepeatHeads(k)), Heads(model.RepeatHeads(v)), is_casual: true);
             x = model.Finish(weights.Layers[i], x, attended.squeeze(0).transpose(0, 1).reshape(tokens.Length, -1)).MoveToOuterDisposeScope();
         }
 
@@ -165,12 +165,6 @@ internal sealed class TorchSampler(ModelLayout layout, Transformer model) : ISam
 
         MemoryMarshal.Cast<byte, float>(logits.bytes).CopyTo(_logits);
         Parallel.For(0, placed.Length, i => placed[i]?.Draw(_logits.AsSpan(i * vocabulary, vocabulary), prompt, settings));
-    }
-
-    private Tensor Repeat(Tensor heads)
-    {
-        int times = model.Spec.Heads / model.Spec.KeyValueHeads;
-        return times == 1 ? heads : heads.unsqueeze(2).expand(-1, -1, times, -1).reshape(-1, model.Spec.Heads, model.Spec.HeadDim);
     }
 
     /// <summary>Shape [1, H, T, N].</summary>

@@ -167,16 +167,15 @@ internal sealed class TorchTrainer : ITrainer
         DropKept();
         _weights.CopyFrom(state.Weights);
         _onHost = null;
-        using (no_grad())
+        var moments = state.Moments.ToDictionary(moment => moment.Name, StringComparer.Ordinal);
+        foreach (TensorLayout tensor in _layout.Tensors)
         {
-            foreach (TensorLayout tensor in _layout.Tensors)
-            {
-                using Tensor? gradient = _weights[tensor.Name].grad;
-                gradient?.zero_();
-                (Tensor first, Tensor second) = _moments[tensor.Name];
-                Fill(first, state.Moments, tensor.Name + ".m");
-                Fill(second, state.Moments, tensor.Name + ".v");
-            }
+            using IDisposable still = no_grad();
+            using Tensor? gradient = _weights[tensor.Name].grad;
+            gradient?.zero_();
+            (Tensor first, Tensor second) = _moments[tensor.Name];
+            TorchWeights.Fill(first, moments[tensor.Name + ".m"].Values);
+            TorchWeights.Fill(second, moments[tensor.Name + ".v"].Values);
         }
 
         _optimizerSteps = state.OptimizerSteps;
@@ -209,12 +208,6 @@ internal sealed class TorchTrainer : ITrainer
 
     /// <summary>Gradient of the sum of target x upstream, added to whatever it depends on.</summary>
     private static void Pull(Tensor target, Tensor upstream) => (target * upstream).sum().backward();
-
-    private static void Fill(Tensor held, IReadOnlyList<NamedTensor> values, string name)
-    {
-        using var scope = NewDisposeScope();
-        held.copy_(TorchWeights.ToDevice(values.First(value => value.Name == name), held.device, held.dtype));
-    }
 
     /// <summary>Copied once for each version.</summary>
     private NamedTensor[] OnHost() => _onHost ??= _weights.ToHost();
@@ -286,20 +279,13 @@ internal sealed class TorchTrainer : ITrainer
     private Tensor Attend(Tensor q, Tensor k, Tensor v, PackedRows rows)
     {
         Tensor attended = scaled_dot_product_attention(
-            Places(q, rows), Places(RepeatHeads(k), rows), Places(RepeatHeads(v), rows), is_casual: true);
+            Places(q, rows), Places(_model.RepeatHeads(k), rows), Places(_model.RepeatHeads(v), rows), is_casual: true);
         return attended.transpose(1, 2).reshape(-1, (long)_model.Spec.Heads * _model.Spec.HeadDim).index_select(0, rows.Row);
     }
 
     /// <summary>From rows to sequences, shape [S, H, L, N].</summary>
     private static Tensor Places(Tensor heads, PackedRows rows) =>
         heads.index_select(0, rows.Place).view(rows.Sequences, rows.Longest, heads.shape[1], heads.shape[2]).transpose(1, 2);
-
-    /// <summary>Every key-value head once for each of its query heads.</summary>
-    private Tensor RepeatHeads(Tensor heads)
-    {
-        int times = _model.Spec.Heads / _model.Spec.KeyValueHeads;
-        return times == 1 ? heads : heads.unsqueeze(2).expand(-1, -1, times, -1).reshape(-1, _model.Spec.Heads, _model.Spec.HeadDim);
-    }
 
     private Tensor FinalRows(TorchWeights weights, Tensor stream, PackedRows rows) => _model.FinalNorm(weights, stream.index_select(0, rows.Scored));
 

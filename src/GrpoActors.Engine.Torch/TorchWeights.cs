@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,12 +21,13 @@ internal sealed class TorchWeights : IDisposable
     public TorchWeights(ModelLayout layout, IReadOnlyList<NamedTensor> values, Device device, ScalarType dtype, bool learns)
     {
         Layout = layout;
+        var given = new NamedTensors(layout, values);
         using (no_grad())
         {
             foreach (TensorLayout tensor in layout.Tensors)
             {
                 using var scope = NewDisposeScope();
-                Tensor held = ToDevice(values.First(value => value.Name == tensor.Name), device, dtype);
+                Tensor held = ToDevice(tensor.Shape, given[tensor], device, dtype);
                 _byName[tensor.Name] = held.DetachFromDisposeScope();
             }
         }
@@ -59,14 +61,13 @@ internal sealed class TorchWeights : IDisposable
     public Tensor this[string name] => _byName[name];
 
     /// <summary>Writes over the values.</summary>
+    /// <exception cref="ArgumentException">A tensor is missing, unknown or of another shape.</exception>
     public void CopyFrom(IReadOnlyList<NamedTensor> values)
     {
-        using IDisposable still = no_grad();
-        foreach (NamedTensor value in values)
+        var given = new NamedTensors(Layout, values);
+        foreach (TensorLayout tensor in Layout.Tensors)
         {
-            using var scope = NewDisposeScope();
-            Tensor held = _byName[value.Name];
-            held.copy_(ToDevice(value, held.device, held.dtype));
+            Fill(_byName[tensor.Name], given[tensor]);
         }
     }
 
@@ -92,10 +93,18 @@ internal sealed class TorchWeights : IDisposable
         return values;
     }
 
-    public static Tensor ToDevice(NamedTensor value, Device device, ScalarType dtype)
+    /// <summary>Writes over one tensor.</summary>
+    public static void Fill(Tensor held, ReadOnlyMemory<float> values)
     {
-        Tensor host = empty(value.Shape, float32);
-        value.Values.Span.CopyTo(MemoryMarshal.Cast<byte, float>(host.bytes));
+        using IDisposable still = no_grad();
+        using var scope = NewDisposeScope();
+        held.copy_(ToDevice(held.shape, values, held.device, held.dtype));
+    }
+
+    private static Tensor ToDevice(long[] shape, ReadOnlyMemory<float> values, Device device, ScalarType dtype)
+    {
+        Tensor host = empty(shape, float32);
+        values.Span.CopyTo(MemoryMarshal.Cast<byte, float>(host.bytes));
         return device.type == DeviceType.CPU && dtype == ScalarType.Float32 ? host : host.to(dtype, device);
     }
 

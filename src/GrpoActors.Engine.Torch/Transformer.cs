@@ -58,6 +58,13 @@ internal sealed class Transformer(ModelSpec spec, Device device, ScalarType dtyp
     /// <summary>Logits in float32, shape [rows, V].</summary>
     public Tensor Logits(TorchWeights weights, Tensor normed) => Product(normed, weights.Head, null).to(float32);
 
+    /// <summary>Every key-value head once for each of its query heads: from [T, K, N] to [T, H, N].</summary>
+    public Tensor RepeatHeads(Tensor heads)
+    {
+        int times = Spec.Heads / Spec.KeyValueHeads;
+        return times == 1 ? heads : heads.unsqueeze(2).expand(-1, -1, times, -1).reshape(-1, Spec.Heads, Spec.HeadDim);
+    }
+
     private Tensor Product(Tensor x, Tensor weight, Tensor? bias) => linear(x, weight.to(Dtype), bias?.to(Dtype));
 
     private Tensor Norm(Tensor x, Tensor weight)

@@ -8,6 +8,7 @@ using GrpoActors.Core.Runs;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Training;
 using Xunit;
+using static GrpoActors.Engine.Tests.SampledSteps;
 using static GrpoActors.Engine.Tests.StepTrainerTests;
 
 namespace GrpoActors.Engine.Tests;

@@ -8,6 +8,7 @@ using GrpoActors.Core.Schedules;
 using GrpoActors.Engine.Cpu;
 using GrpoActors.Engine.Training;
 using Xunit;
+using static GrpoActors.Engine.Tests.SampledSteps;
 
 namespace GrpoActors.Engine.Tests;
 
@@ -16,9 +17,6 @@ public sealed class StepTrainerTests
     private const string DifferenceMax = "sampling/sampling_logp_difference/max";
     private const string RatioMax = "sampling/importance_sampling_ratio/max";
 
-    internal static readonly ModelSpec Spec = MicroModel.Spec();
-    internal static readonly SeedTree Seeds = new(7);
-    internal static readonly OptimizerPlan AdamW = new(0.9, 0.95, 1e-8, 0, 1.0);
 
     [Fact]
     public void On_policy_the_first_ratio_is_exactly_1_and_a_flipped_bit_moves_it()
@@ -189,40 +187,6 @@ public sealed class StepTrainerTests
         })];
         Assert.True(runs[0][^1]["loss"] < 0.5 * runs[0][0]["loss"]);
         Assert.Equal(runs[0].Select(step => step.Update), runs[1].Select(step => step.Update));
-    }
-
-    internal static int[] PromptOf(long row) => [.. Enumerable.Range(0, 3 + (int)row).Select(t => 3 + (t * 5 + (int)row) % 16)];
-
-    internal static PhasePlan Plan(string objective, double beta = 0, int iterations = 1, int miniBatches = 1)
-    {
-        ObjectivePlan loss = ObjectivePlan.For(Dialect.Trl, objective, new ObjectiveOptions { Beta = beta });
-        var group = new GroupPlan(4, 4, 12, SamplingPlans.Plain with { Temperature = 0.9 }, iterations, miniBatches, loss, 0, RefillExhausted.TrainWhatThereIs, false, false);
-        return new PhasePlan("grpo", PhaseKind.Grpo, 10, new DataPlan("", 4, default, 100), false, new LearningRateSchedule { LearningRate = 1e-2, TotalSteps = 10 }, AdamW, 0, group);
-    }
-
-    internal static StepInputs Inputs(PhaseKind kind, long step, double kl = 0)
-        => new(step, 0, kind, [], 0, 3, [], 0, 0, 1e-2, new AdaptiveState(kl, 0, 1), null);
-
-    /// <summary>Four groups of four, sampled by these weights; the reward is the share of the token 4 in the answer.</summary>
-    internal static TrainingBatch Sampled(PhasePlan phase, PolicyWeights? weights = null, long step = 0)
-    {
-        using var engine = new CpuEngine(Spec, new EngineOptions(1, 64));
-        using ISampler sampler = engine.OpenSampler();
-        sampler.Load(weights ?? MicroModel.Weights(Spec));
-        GroupId[] ids = [.. Enumerable.Range(0, 4).Select(i => new GroupId(0, GroupStream.Primary, step * 4 + i))];
-        IReadOnlyList<Completion[]> groups = sampler.Sample(
-            [.. ids.Select((id, i) => new SamplePrompt(PromptOf(i), Seeds.Sampling(id), [0, 1, 2, 3]))], new SampleSettings(phase.Groups.Sampling, 12, Greedy: false), null, default);
-        var rows = ImmutableArray.CreateBuilder<TrainingRow>();
-        for (int i = 0; i < 4; i++)
-        {
-            double[] rewards = [.. groups[i].Select(completion => completion.Tokens.Count(token => token == 4) / (double)completion.Tokens.Length)];
-            for (int j = 0; j < 4; j++)
-            {
-                rows.Add(new TrainingRow(new CompletionId(ids[i], j), i, new PolicyVersion(step), groups[i][j], rewards[j], [rewards[j]], rewards[j] - rewards.Average()));
-            }
-        }
-
-        return new TrainingBatch(Inputs(PhaseKind.Grpo, step, phase.Groups.Objective.Kl.Coefficient), rows.ToImmutable(), Digest.Of("batch"));
     }
 
     internal static StepOutputs Trained(TrainingBatch batch, PhasePlan plan, int microBatchTokens = 1000)

@@ -143,6 +143,33 @@ public sealed record PackedBatch(int[] Tokens, int[] Offsets, int[] FirstTarget,
     /// <summary>Number of scored tokens: those at or after FirstTarget in their sequence, in order.</summary>
     public int Targets { get; } = CountTargets(Offsets, FirstTarget);
 
+    /// <summary>The tokens of one sequence.</summary>
+    internal ReadOnlySpan<int> Sequence(int index) => Tokens.AsSpan(Offsets[index], Offsets[index + 1] - Offsets[index]);
+
+    /// <exception cref="ArgumentException">A sequence does not fit the model, or none of its tokens could be scored.</exception>
+    internal void Check(int index, ModelSpec spec)
+    {
+        ReadOnlySpan<int> sequence = Sequence(index);
+        int firstTarget = FirstTarget[index];
+        if (firstTarget < 1 || firstTarget > sequence.Length)
+        {
+            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens and its first scored token is {firstTarget}; expected 1 to {sequence.Length}.");
+        }
+
+        if (sequence.Length > spec.ContextLength)
+        {
+            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens; the model's context holds {spec.ContextLength}.");
+        }
+
+        foreach (int token in sequence)
+        {
+            if ((uint)token >= (uint)spec.VocabularySize)
+            {
+                throw new ArgumentException($"Sequence {index} holds token {token}; the model's vocabulary has ids 0 to {spec.VocabularySize - 1}.");
+            }
+        }
+    }
+
     private static int CountTargets(int[] offsets, int[] firstTarget)
     {
         int count = 0;

@@ -69,9 +69,9 @@ internal sealed class PackedInput
 
         for (int i = start; i < end; i++)
         {
-            ReadOnlySpan<int> sequence = Sequence(batch, i);
-            Check(i, sequence, batch.FirstTarget[i], spec);
-            if (prefix >= 0 && (batch.FirstTarget[i] != prompt || !sequence[..prompt].SequenceEqual(Sequence(batch, start)[..prompt])))
+            ReadOnlySpan<int> sequence = batch.Sequence(i);
+            batch.Check(i, spec);
+            if (prefix >= 0 && (batch.FirstTarget[i] != prompt || !sequence[..prompt].SequenceEqual(batch.Sequence(start)[..prompt])))
             {
                 throw new ArgumentException($"Sequences {start} and {i} stand in one group, but their prompts are not the same.");
             }
@@ -109,29 +109,6 @@ internal sealed class PackedInput
     {
         _positions[_rows] = position;
         _tokens[_rows++] = token;
-    }
-
-    private static ReadOnlySpan<int> Sequence(PackedBatch batch, int i) => batch.Tokens.AsSpan(batch.Offsets[i], batch.Offsets[i + 1] - batch.Offsets[i]);
-
-    private static void Check(int index, ReadOnlySpan<int> sequence, int firstTarget, ModelSpec spec)
-    {
-        if (firstTarget < 1 || firstTarget > sequence.Length)
-        {
-            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens and its first scored token is {firstTarget}; expected 1 to {sequence.Length}.");
-        }
-
-        if (sequence.Length > spec.ContextLength)
-        {
-            throw new ArgumentException($"Sequence {index} has {sequence.Length} tokens; the model's context holds {spec.ContextLength}.");
-        }
-
-        foreach (int token in sequence)
-        {
-            if ((uint)token >= (uint)spec.VocabularySize)
-            {
-                throw new ArgumentException($"Sequence {index} holds token {token}; the model's vocabulary has ids 0 to {spec.VocabularySize - 1}.");
-            }
-        }
     }
 
     private static void Grow(ref int[] array, int length)

@@ -7,7 +7,7 @@ namespace GrpoActors.Formats.DataFiles;
 /// <see cref="GZipStream"/> takes the end of its source for the end of the text, wherever it comes. So a member of ours is appended to the source, and its content
 /// must come out behind the text. What a cut file makes of that member's bytes is never given: as much as they could become is held back until the end is known.
 /// </remarks>
-internal sealed class WholeGZipStream : Stream
+internal sealed class WholeGZipStream : ReadOnlyStream
 {
     private static readonly byte[] Mark = "the end of this file has been reached"u8.ToArray();
     private static readonly byte[] MarkMember = Packed(Mark);
@@ -24,20 +24,6 @@ internal sealed class WholeGZipStream : Stream
     /// <param name="source">Left open.</param>
     public WholeGZipStream(Stream source) => _unpacked = new GZipStream(new MarkedStream(source), CompressionMode.Decompress);
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     /// <exception cref="InvalidDataException">The file is damaged or cut.</exception>
     public override int Read(Span<byte> buffer)
     {
@@ -51,18 +37,6 @@ internal sealed class WholeGZipStream : Stream
         _begin += count;
         return count;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
@@ -98,23 +72,9 @@ internal sealed class WholeGZipStream : Stream
         return packed.ToArray();
     }
 
-    private sealed class MarkedStream(Stream source) : Stream
+    private sealed class MarkedStream(Stream source) : ReadOnlyStream
     {
         private int _given;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(Span<byte> buffer)
         {
@@ -129,17 +89,5 @@ internal sealed class WholeGZipStream : Stream
             _given += count;
             return count;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }
